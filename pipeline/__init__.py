@@ -1,0 +1,1 @@
+"""Hyperparameter studies of Keras image classifiers that people can believe."""

@@ -1,0 +1,110 @@
+"""One configuration and its outcome."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.space import Value
+
+State = Literal["complete", "pruned", "failed"]
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration trained once.
+
+    Attributes:
+        number: from 0, in the order of asking.
+        values: the searched values that count here.
+        configuration: a value for every hyperparameter; what is not searched is fixed or default.
+        epochs: how many epochs a complete trial has.
+        chance: the names under which its seeds are drawn (see `seeds.stream`).
+    """
+
+    number: int
+    values: Mapping[str, Value]
+    configuration: Mapping[str, Value]
+    epochs: int
+    chance: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch of one trial gave: metrics, or the reason why there are none."""
+
+    number: int
+    epoch: int
+    metrics: Metrics = field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        trial: the trial.
+        state: complete, pruned or failed.
+        curve: the metrics after epoch 1, 2, ...; all finite.
+        score: the objective's metric at the last epoch of the curve; None for a failed trial.
+        reason: why it failed, or at which epoch it was pruned; empty for a complete one.
+        seconds: what its epochs took, added up.
+    """
+
+    trial: Trial
+    state: State
+    curve: tuple[Metrics, ...]
+    score: float | None
+    reason: str = ""
+    seconds: float = 0.0
+
+    def as_record(self) -> dict[str, Any]:
+        """A JSON value from which `from_record` makes the same outcome."""
+        return {
+            "number": self.trial.number,
+            "values": dict(self.trial.values),
+            "configuration": dict(self.trial.configuration),
+            "epochs": self.trial.epochs,
+            "chance": list(self.trial.chance),
+            "state": self.state,
+            "curve": [dict(metrics) for metrics in self.curve],
+            "score": self.score,
+            "reason": self.reason,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Outcome:
+        """The outcome that `as_record` described."""
+        trial = Trial(
+            record["number"],
+            record["values"],
+            record["configuration"],
+            record["epochs"],
+            tuple(record["chance"]),
+        )
+        return cls(
+            trial,
+            record["state"],
+            tuple(record["curve"]),
+            record["score"],
+            record["reason"],
+            record["seconds"],
+        )
+
+
+def is_finite(metrics: Metrics) -> bool:
+    """Whether every metric is a number: NaN and infinity are never a score."""
+    return all(math.isfinite(value) for value in metrics.values())
+
+
+def best(outcomes: list[Outcome], maximize: bool) -> Outcome | None:
+    """The complete trial with the best score; of equals the earliest."""
+    complete = [outcome for outcome in outcomes if outcome.state == "complete"]
+    sign = -1 if maximize else 1
+    return min(complete, key=lambda o: (sign * (o.score or 0.0), o.trial.number), default=None)
