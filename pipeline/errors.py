@@ -10,9 +10,14 @@ PipelineError
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
+
+MAX_SHOWN = 50
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,9 @@ class Problem:
     where: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.must}\nReceived: {self.received}. {self.advice}"
+        place = f"{printable(self.where)}: " if self.where else ""
+        advice = shortened(self.advice, 500)
+        return f"{place}{shortened(self.must, 500)}\nReceived: {shortened(self.received)}. {advice}"
 
     def at(self, where: str) -> Problem:
         """The same problem with a place in front of the place it already has."""
@@ -51,7 +57,9 @@ class PipelineError(Exception):
         return type(self)(*(problem.at(where) for problem in self.problems))
 
     def __str__(self) -> str:
-        return "\n\n".join(str(problem) for problem in self.problems)
+        shown = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        left = len(self.problems) - len(shown)
+        return "\n\n".join([*shown, f"And {left} more problems."] if left else shown)
 
 
 class StudyError(PipelineError):
@@ -70,14 +78,53 @@ class TrialError(PipelineError):
     """One configuration cannot be trained. Its trial is failed; the search goes on."""
 
 
+def printable(text: str) -> str:
+    """`text` with everything escaped that would steer a terminal instead of being seen."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )
+
+
 def shortened(received: object, limit: int = 200) -> str:
-    """`received` in one line of at most `limit` characters."""
-    text = " ".join(str(received).split())
+    """`received` in one line of at most `limit` printable characters."""
+    try:
+        text = str(received)
+    except (ValueError, RecursionError):
+        text = f"a value too large to print ({type(received).__name__})"
+    text = printable(" ".join(text.split()))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def as_key(key: str) -> str:
+    """A key as a study file spells it, shortened: bare where TOML allows that, else in quotes."""
+    return shortened(key if BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False), 60)
+
+
+def as_toml(value: object) -> str:
+    """A value as a study file spells it, shortened."""
+    try:
+        return shortened(_spelled(value))
+    except RecursionError:
+        return "a value nested too deep to print"
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_spelled(part) for part in value)}]"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{as_key(str(key))} = {_spelled(part)}" for key, part in value.items())
+        return f"{{ {inside} }}" if inside else "an empty table"
+    return shortened(value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one, or the whole list."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}."
+    names = {name.lower(): name for name in sorted(known)}
+    if not names:
+        return "Remove it."
+    close = difflib.get_close_matches(word.lower(), names, n=1)
+    return f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(names.values())}."

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` at `path`, whole or not at all."""
     with _placed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+        aside = _aside(path)
         try:
             with aside.open("wb") as file:
                 file.write(content)
@@ -43,25 +45,48 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` make a folder's content aside, then put the folder at `path` in one rename."""
+    """Let `fill` make a folder's content aside, then put the folder at `path`, in the old one's place."""
     with _placed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+        aside, old = _aside(path), _aside(path, "old.aside")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         try:
             fill(aside)
+            for made in [aside, *aside.rglob("*")]:
+                _sync(made)
             if path.is_dir():
-                shutil.rmtree(path)
+                path.replace(old)
             aside.replace(path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            # Whatever came between the two renames, the old folder must stand again.
+            if old.exists() and not path.exists():
+                old.replace(path)
+            _remove(old)
         sync_folder(path.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or the link that stood for one and not what it leads to."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _aside(path: Path, what: str = "aside") -> Path:
+    """A name beside `path` that no other thread of any process uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.{what}")
 
 
 def sync_folder(folder: Path) -> None:
     """Make renames and new names in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -87,25 +112,38 @@ def held(path: Path, what: str) -> Iterator[None]:
     Raises:
         StoreError: another living process holds it; the message names that process.
     """
-    with _placed(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock")
     holder = path.with_name(f"{path.name}.holder")
+    with _placed(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            received = f"it is held by {_holder(holder)}"
+            must, advice = (
+                f"{what} must be run by one process at a time.",
+                "Wait for it, or stop that process.",
+            )
+            raise StoreError.of(must, received, advice, str(path)) from error
     try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        who = holder.read_text().strip() if holder.is_file() else "an unknown process"
-        raise StoreError.of(
-            f"{what} must be run by one process at a time.",
-            f"it is held by {who}",
-            "Wait for it, or stop that process, then run again.",
-            str(path),
-        ) from error
-    try:
-        holder.write_text(f"process {os.getpid()}\n")
+        # The name is a courtesy: a full disk must not stop what needs no disk.
+        with suppress(OSError):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}\n")
         yield
     finally:
+        # While the lock is held, nobody else writes a name here.
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
+
+
+def _holder(holder: Path) -> str:
+    """Who holds a lock, in words."""
+    try:
+        name = holder.read_text(errors="replace").strip()
+    except OSError:
+        name = ""
+    return name or "a process that has not given its name"
 
 
 @contextmanager

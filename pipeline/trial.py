@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.space import Value
 
@@ -54,6 +54,9 @@ class Outcome:
         score: the objective's metric at the last epoch of the curve; None for a failed trial.
         reason: why it failed, or at which epoch it was pruned; empty for a complete one.
         seconds: what its epochs took, added up.
+
+    Raises:
+        ValueError: the score is not one that the state allows.
     """
 
     trial: Trial
@@ -62,6 +65,16 @@ class Outcome:
     score: float | None
     reason: str = ""
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"a score is a finite number, not {self.score}")
+        if self.state not in get_args(State):
+            raise ValueError(f"a trial's state is one of {', '.join(get_args(State))}, not {self.state}")
+        if self.state == "complete" and self.score is None:
+            raise ValueError("a complete trial has a score")
+        if self.state == "failed" and self.score is not None:
+            raise ValueError("a failed trial has no score")
 
     def as_record(self) -> dict[str, Any]:
         """A JSON value from which `from_record` makes the same outcome."""
@@ -105,6 +118,10 @@ def is_finite(metrics: Metrics) -> bool:
 
 def best(outcomes: list[Outcome], maximize: bool) -> Outcome | None:
     """The complete trial with the best score; of equals the earliest."""
-    complete = [outcome for outcome in outcomes if outcome.state == "complete"]
     sign = -1 if maximize else 1
-    return min(complete, key=lambda o: (sign * (o.score or 0.0), o.trial.number), default=None)
+    ranked = {
+        (sign * outcome.score, outcome.trial.number): outcome
+        for outcome in outcomes
+        if outcome.state == "complete" and outcome.score is not None
+    }
+    return ranked[min(ranked)] if ranked else None

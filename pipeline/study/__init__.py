@@ -6,6 +6,7 @@ study = load(Path("studies/mnist-mlp/study.toml"))
 
 from pipeline.study.definition import Arm, Baseline, Confirm, Dataset, Objective, Search, Split, Study
 from pipeline.study.reading import check_name, load, parse
+from pipeline.study.template import template
 
 __all__ = [
     "Arm",
@@ -19,4 +20,5 @@ __all__ = [
     "check_name",
     "load",
     "parse",
+    "template",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from pipeline.space import DEFAULTS, Space, Value
 
 EngineName = Literal["optuna", "keras_tuner"]
 TrainerName = Literal["auto", "fit", "compiled"]
+PrunerName = Literal["none", "median", "successive_halving", "hyperband"]
 Metric = Literal["val_accuracy", "val_loss", "accuracy", "loss"]
 
 SAMPLERS: Mapping[str, tuple[str, ...]] = {
@@ -20,35 +21,39 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
     "keras_tuner": ("bayesian", "random", "hyperband", "grid"),
 }
 DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
-PRUNERS = ("none", "median", "successive_halving", "hyperband")
+PRUNERS: tuple[str, ...] = get_args(PrunerName)
+TRAINERS: tuple[str, ...] = get_args(TrainerName)
 
 
 class Table(BaseModel):
-    """A table of the study file: no unknown key, no silent conversion, no change after birth."""
+    """A table of the study file: no unknown key, no silent conversion, no change after birth.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    The first example of a field is what a message advises to write.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Dataset(Table):
     """Where the images come from: a known name, or the user's own file or folder."""
 
-    name: str | None = None
-    npz: str | None = None
-    folder: str | None = None
+    name: str | None = Field(default=None, examples=["mnist-sample"])
+    npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
+    folder: str | None = Field(default=None, examples=["data/raw/mine"])
 
 
 class Split(Table):
     """The shares held out of all images: for choosing (val), and for the last word (test)."""
 
-    val: float = Field(default=0.2, gt=0, lt=1)
-    test: float = Field(default=0.2, gt=0, lt=1)
+    val: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])
+    test: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])
 
 
 class Objective(Table):
     """The metric that decides, and its direction."""
 
-    maximize: Metric | None = None
-    minimize: Metric | None = None
+    maximize: Metric | None = Field(default=None, examples=["val_accuracy"])
+    minimize: Metric | None = Field(default=None, examples=["val_loss"])
 
     @property
     def metric(self) -> Metric:
@@ -72,21 +77,21 @@ class Search(Table):
         start_with: configurations tried first (Optuna only).
     """
 
-    engine: EngineName = "optuna"
-    sampler: str | None = None
-    pruner: Literal["none", "median", "successive_halving", "hyperband"] = "none"
-    trials: int = Field(ge=1, le=100_000)
-    parallel: int = Field(default=4, ge=1, le=1_024)
-    minutes: float | None = Field(default=None, gt=0)
-    patience: int | None = Field(default=None, ge=1)
-    start_with: list[dict[str, Any]] = Field(default_factory=list)
+    engine: EngineName = Field(default="optuna", examples=["optuna"])
+    sampler: str | None = Field(default=None, examples=["tpe"])
+    pruner: PrunerName = Field(default="none", examples=["median"])
+    trials: int = Field(ge=1, le=100_000, examples=[40])
+    parallel: int = Field(default=4, ge=1, le=1_024, examples=[4])
+    minutes: float | None = Field(default=None, gt=0, examples=[30])
+    patience: int | None = Field(default=None, ge=1, examples=[20])
+    start_with: list[dict[str, Any]] = Field(default_factory=list, examples=[[{"learning_rate": 0.001}]])
 
 
 class Confirm(Table):
     """How the best are retrained: how many distinct configurations, on how many fresh seeds."""
 
-    top: int = Field(default=3, ge=1, le=100)
-    repeats: int = Field(default=5, ge=2, le=1_000)
+    top: int = Field(default=3, ge=1, le=100, examples=[3])
+    repeats: int = Field(default=5, ge=2, le=1_000, examples=[5])
 
 
 @dataclass(frozen=True)

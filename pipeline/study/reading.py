@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
+import stat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from pipeline.errors import Problem, StudyError, nearest, shortened
-from pipeline.space import DEFAULTS, HYPERPARAMETERS, Dimension, Space, dimension
-from pipeline.study.checks import cross_checks
-from pipeline.study.definition import (
-    DATASET_NAMES,
-    Baseline,
-    Confirm,
-    Dataset,
-    Objective,
-    Search,
-    Split,
-    Study,
-    Table,
-)
+from pipeline.errors import Problem, StudyError, nearest
+from pipeline.space import DEFAULTS, HYPERPARAMETERS, Value
+from pipeline.study import tables
+from pipeline.study.arms import arm_checks
+from pipeline.study.checks import Draft, cross_checks
+from pipeline.study.definition import Baseline, Confirm, Objective, Search, Split, Study
+from pipeline.study.document import document
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("raw",)
-MAX_BYTES = 1_000_000
-TOP_LEVEL: Mapping[str, type] = {
-    "question": str,
-    "dataset": object,
-    "model": str,
-    "seed": int,
-    "objective": dict,
-    "trainer": str,
-    "split": dict,
-    "baseline": dict,
-    "fixed": dict,
-    "compare": dict,
-    "space": dict,
-    "search": dict,
-    "confirm": dict,
-}
-REQUIRED = ("question", "dataset", "seed", "space", "search")
-T = TypeVar("T", bound=Table)
+MAX_BYTES = 100_000
 
 
 def check_name(name: str) -> str:
@@ -69,31 +42,35 @@ def load(path: Path) -> Study:
     Raises:
         StudyError: with every problem that was found.
     """
-    name = check_name(path.parent.name)
+    name = check_name(path.absolute().parent.name)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise StudyError.of(
-                "a study file must be small.",
-                f"{path.stat().st_size} bytes",
-                "Is this the right file?",
-                str(path),
-            )
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise StudyError.of(
-            "a study file must be UTF-8 text.", error, "Save it as UTF-8.", str(path)
-        ) from error
-    except OSError as error:
-        raise StudyError.of(
-            "the study file must be there and readable.",
-            error.strerror,
-            f"Write it, or run: study new {name}",
-            str(path),
-        ) from error
-    try:
-        return parse(text, name)
+        return parse(_text(path, name), name)
     except StudyError as error:
         raise error.at(str(path)) from error
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        # Reading a pipe would wait, and a device may never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            received = "a folder" if path.is_dir() else "a pipe or a device"
+            raise StudyError.of("the study file must be a file.", received, "Move it out of the way.")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            received = f"{path.stat().st_size:,} bytes"
+            must = f"a study file must have at most {MAX_BYTES:,} bytes."
+            raise StudyError.of(must, received, "Is this the right file?")
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise StudyError.of("a study file must be UTF-8 text.", error, "Save it as UTF-8.") from error
+    except FileNotFoundError as error:
+        others = sorted(file.parent.name for file in path.absolute().parent.parent.glob("*/study.toml"))
+        advice = f"{nearest(name, others)} For a new study run: study new {name}"
+        raise StudyError.of("the study file must be there.", "no such file", advice) from error
+    except OSError as error:
+        must, advice = "the study file must be readable.", "Mend its path or its permissions."
+        raise StudyError.of(must, error.strerror, advice) from error
 
 
 def parse(text: str, name: str) -> Study:
@@ -102,151 +79,73 @@ def parse(text: str, name: str) -> Study:
     Raises:
         StudyError: with every problem that was found, each placed by table and key.
     """
-    try:
-        raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StudyError.of("the file must be TOML.", error, "Mend the line that it names.") from error
-    problems = _top_level(raw)
-    tables = {key: raw.get(key, {}) for key, kind in TOP_LEVEL.items() if kind is dict}
-    tables = {key: table if isinstance(table, dict) else {} for key, table in tables.items()}
-    objective = _table(Objective, tables["objective"] or {"maximize": "val_accuracy"}, "objective", problems)
-    split = _table(Split, tables["split"], "[split]", problems)
-    search = _table(Search, tables["search"], "[search]", problems) if "search" in raw else None
-    confirm = _table(Confirm, tables["confirm"], "[confirm]", problems)
-    dataset = _dataset(raw.get("dataset"), problems)
-    space = _space(tables["space"], problems)
-    model = raw.get("model", "mlp")
-    baseline = _values(tables["baseline"], "[baseline]", problems)
-    fixed = _values(tables["fixed"], "[fixed]", problems)
-    problems += _values_of("model", model, "model")
-    problems += cross_checks(raw, tables, space, search, objective)
-    if problems or not (objective and split and search and confirm and dataset):
+    raw = document(text)
+    problems = tables.top_level(raw)
+    found = {key: _table(raw, key) for key, (kind, _) in tables.TOP_LEVEL.items() if kind is dict}
+    draft = _draft(raw, found, problems)
+    confirm = tables.checked(Confirm, found["confirm"], "[confirm]", problems)
+    dataset = tables.dataset(raw.get("dataset", "mnist-sample"), problems)
+    fixed = tables.values(found["fixed"], "[fixed]", problems)
+    problems += [*cross_checks(draft), *arm_checks(draft)]
+    if problems:
         raise StudyError(*problems)
-    start = {**DEFAULTS, "model": model}
-    compare = tables["compare"]
+    start = {**DEFAULTS, "model": draft.model}
+    settled = {**start, **fixed}
     return Study(
         name=name,
         question=raw["question"],
         dataset=dataset,
-        split=split,
-        model=model,
+        split=draft.split,
+        model=str(draft.model),
         seed=raw["seed"],
-        objective=objective,
+        objective=draft.objective,
         trainer=raw.get("trainer", "auto"),
-        baseline=Baseline({**start, **baseline}),
-        fixed={key: value for key, value in {**start, **fixed}.items() if key not in space.names},
-        space=space,
-        search=search,
+        baseline=Baseline({**start, **draft.baseline}),
+        fixed={key: value for key, value in settled.items() if key not in draft.space.names},
+        space=draft.space,
+        search=draft.search.model_copy(update={"start_with": [dict(values) for values in draft.starts]}),
         confirm=confirm,
-        compared=next(((key, tuple(table["choice"])) for key, table in compare.items()), None),
+        compared=_compared(found["compare"]),
         text=text,
     )
 
 
-def _top_level(raw: Mapping[str, Any]) -> list[Problem]:
-    problems = [
-        Problem("unknown key.", key, nearest(key, TOP_LEVEL), key) for key in raw if key not in TOP_LEVEL
-    ]
-    problems += [
-        Problem("must be given.", "nothing", f"Add {key} to the file.", key)
-        for key in REQUIRED
-        if key not in raw
-    ]
-    words = {str: "text in quotes", int: "a whole number", dict: "a table"}
-    for key, kind in TOP_LEVEL.items():
-        if key in raw and (not isinstance(raw[key], kind) or isinstance(raw[key], bool)):
-            problems.append(
-                Problem(
-                    f"must be {words.get(kind, 'a value')}.", shortened(repr(raw[key])), "Change it.", key
-                )
-            )
-    seed = raw.get("seed", 0)
-    if isinstance(seed, int) and not 0 <= seed < 2**63:
-        problems.append(Problem("must be in [0, 2**63).", str(seed), "Choose another seed.", "seed"))
-    if raw.get("trainer", "auto") not in ("auto", "fit", "compiled"):
-        problems.append(
-            Problem(
-                "unknown trainer.",
-                shortened(repr(raw["trainer"])),
-                nearest(str(raw["trainer"]), ("auto", "fit", "compiled")),
-                "trainer",
-            )
-        )
-    return problems
+def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, dict) else {}
 
 
-def _table(kind: type[T], table: Mapping[str, Any], where: str, problems: list[Problem]) -> T | None:
-    try:
-        return kind.model_validate(table)
-    except ValidationError as error:
-        for detail in error.errors():
-            key = ".".join(str(part) for part in detail["loc"])
-            place = f"{where} {key}"
-            if detail["type"] == "extra_forbidden":
-                problems.append(Problem("unknown key.", key, nearest(key, kind.model_fields), place))
-            elif detail["type"] == "missing":
-                problems.append(Problem("must be given.", "nothing", f"Add {key} to {where}.", place))
-            else:
-                rule = detail["msg"].removeprefix("Input ").replace("should be", "must be") + "."
-                problems.append(Problem(rule, shortened(repr(detail["input"])), "Change the value.", place))
-        return None
-
-
-def _dataset(value: object, problems: list[Problem]) -> Dataset | None:
-    if value is None:
-        return None
-    table = {"name": value} if isinstance(value, str) else value
-    if not isinstance(table, dict):
-        _no_dataset(value, problems)
-        return None
-    dataset = _table(Dataset, table, "dataset", problems)
-    if dataset and len(dataset.model_dump(exclude_none=True)) != 1:
-        _no_dataset(value, problems)
-        return None
-    if dataset and dataset.name is not None and dataset.name not in DATASET_NAMES:
-        advice = nearest(dataset.name, DATASET_NAMES)
-        problems.append(Problem("unknown data set.", shortened(repr(dataset.name)), advice, "dataset"))
-    return dataset
-
-
-def _no_dataset(value: object, problems: list[Problem]) -> None:
-    problems.append(
-        Problem(
-            "must be a known name, or a table with one of npz, folder.",
-            shortened(repr(value)),
-            'Write dataset = "mnist" or dataset = { npz = "data/raw/mine.npz" }.',
-            "dataset",
-        )
+def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list[Problem]) -> Draft:
+    """Everything that the checks between tables look at; what is wrong by itself is noted and left out."""
+    given = {key for key in found if isinstance(raw.get(key), dict)}
+    if "space" in given and not found["space"]:
+        advice = f"Add {tables.TOP_LEVEL['space'].example.removeprefix('[space] ')}."
+        problems.append(Problem("must have at least one entry.", "an empty table", advice, "[space]"))
+    if "compare" in given and not found["compare"]:
+        advice = "Remove it, or write " + tables.TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
+        problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
+    search = found["search"] if "search" in given else tables.STAND_INS[Search]
+    objective = found["objective"] if "objective" in given else {"maximize": "val_accuracy"}
+    model = raw.get("model", DEFAULTS["model"])
+    spending = tables.checked(Search, search, "[search]", problems)
+    return Draft(
+        tables=found,
+        model=model if HYPERPARAMETERS["model"].admits(model) else DEFAULTS["model"],
+        baseline=tables.values(found["baseline"], "[baseline]", problems),
+        starts=[
+            tables.values(start, f"[search] start_with[{index}]", problems)
+            for index, start in enumerate(spending.start_with)
+        ],
+        space=tables.space(found["space"], problems),
+        search=spending,
+        split=tables.checked(Split, found["split"], "[split]", problems),
+        objective=tables.checked(Objective, objective, "objective", problems),
     )
 
 
-def _space(table: Mapping[str, Any], problems: list[Problem]) -> Space:
-    dimensions = []
-    for name, entry in table.items():
-        read = dimension(name, entry)
-        if isinstance(read, Dimension):
-            dimensions.append(read)
-        else:
-            problems += [problem.at("[space]") for problem in read]
-    return Space(tuple(dimensions))
-
-
-def _values(table: Mapping[str, Any], where: str, problems: list[Problem]) -> dict[str, Any]:
-    """The values of [baseline] or [fixed], whole numbers for rates made floats."""
-    for name, value in table.items():
-        problems += _values_of(name, value, f"{where} {name}")
-    return {
-        name: float(value) if HYPERPARAMETERS[name].kind is float else value
-        for name, value in table.items()
-        if name in HYPERPARAMETERS and HYPERPARAMETERS[name].admits(value)
-    }
-
-
-def _values_of(name: str, value: object, where: str) -> list[Problem]:
-    known = HYPERPARAMETERS.get(name)
-    if known is None:
-        return [Problem("unknown hyperparameter.", name, nearest(name, HYPERPARAMETERS), where)]
-    if not known.admits(value):
-        advice = nearest(str(value), known.words) if known.words else "Change the value."
-        return [Problem(f"must be {known.bounds()}.", shortened(repr(value)), advice, where)]
-    return []
+def _compared(compare: dict[str, Any]) -> tuple[str, tuple[Value, ...]] | None:
+    """The compared setting, its values as trials are given them."""
+    for key, table in compare.items():
+        known = HYPERPARAMETERS.get(key)
+        return key, tuple(known.exact(value) if known else value for value in table["choice"])
+    return None

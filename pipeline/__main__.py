@@ -1,0 +1,179 @@
+"""The command line: words to stages, errors to words. Every heavy import waits until it is needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.stages.project import Project
+
+# Set before NumPy or TensorFlow are loaded: bits change with the number of threads.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+EXIT_USER, EXIT_INTERRUPTED = 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="keras-study")
+def cli() -> None:
+    """Hyperparameter studies of Keras image classifiers that people can believe.
+
+    A study is one file, studies/NAME/study.toml. `dvc repro` runs its stages in order: check, prepare,
+    baseline, search, confirm, report. Each is also a command here.
+    """
+
+
+@cli.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write studies/NAME/study.toml, and list NAME in params.yaml."""
+    from pipeline.stages import desk
+
+    for line in desk.new(_project(), name):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("name")
+def check(name: str) -> None:
+    """Find every problem of a study file; write its plan."""
+    from pipeline.stages.prepare import check as run
+
+    study = run(_project(), name)
+    trials = sum(arm.search.trials for arm in study.arms)
+    arms = "" if study.compared is None else f" in {len(study.arms)} arms"
+    click.echo(f"{name}: no problems. {trials} trials{arms}, {study.confirm.repeats} fresh seeds.")
+
+
+@cli.command()
+@click.argument("name")
+def prepare(name: str) -> None:
+    """Read, check and split the images."""
+    from pipeline.stages.prepare import prepare as run
+
+    sizes = ", ".join(f"{split} {size:,}" for split, size in run(_project(), name).items())
+    click.echo(f"{name}: {sizes}. Look at data/{name}/samples.png and data/{name}/card.json.")
+
+
+@cli.command()
+@click.argument("name")
+def baseline(name: str) -> None:
+    """Train the plain configuration on several seeds."""
+    from pipeline.stages.baseline import baseline as run
+
+    outcomes = run(_project(), name).outcomes
+    click.echo(f"{name}: the baseline was trained on {len(outcomes)} seeds. studies/{name}/baseline.csv")
+
+
+@cli.command()
+@click.argument("name")
+def search(name: str) -> None:
+    """Spend the trials; goes on where it was stopped."""
+    from pipeline.stages.search import search as run
+
+    for arm, result in run(_project(), name).items():
+        states = [outcome.state for outcome in result.outcomes]
+        counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+        click.echo(f"{name} {arm}: {counts}. studies/{name}/trials.csv")
+
+
+@cli.command()
+@click.argument("name")
+def confirm(name: str) -> None:
+    """Retrain the best on fresh seeds; open the test split once."""
+    from pipeline.stages.confirm import confirm as run
+
+    champion = run(_project(), name)["champion"]
+    verdict = "is the champion" if champion["granted"] else "is not the champion"
+    click.echo(f"{name}: the winner {verdict}: {champion['reason']}.")
+
+
+@cli.command()
+@click.argument("name")
+def report(name: str) -> None:
+    """Write report.md, report.html and metrics.json."""
+    from pipeline.stages.report import report as run
+
+    click.echo(f"{run(_project(), name)}\nstudies/{name}/report.html")
+
+
+@cli.command()
+@click.argument("name", required=False)
+def status(name: str | None) -> None:
+    """What each study has: its stages and its recorded trials."""
+    from pipeline.stages import desk
+
+    for line in desk.status(_project(), name):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("name")
+def best(name: str) -> None:
+    """The best trials so far, also while the search runs."""
+    from pipeline.stages import desk
+
+    for line in desk.best(_project(), name):
+        click.echo(line)
+
+
+@cli.command()
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
+def ui(port: int) -> None:
+    """Open the MLflow UI on this project's runs, for this machine only."""
+    from pipeline.tracking import ui_command
+
+    project = _project()
+    window = ui_command(project.tracking_uri, project.artifacts, port)
+    click.echo(f"MLflow UI: {window.address}   (Ctrl-C ends it)", err=True)
+    os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606
+
+
+def main() -> NoReturn:
+    """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
+    os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        cli.main(standalone_mode=False)
+    except PipelineError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_USER)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USER)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "Interrupted. What was finished is recorded; the same command goes on from there.", err=True
+        )
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the signal module's names
+    raise KeyboardInterrupt
+
+
+def _project() -> Project:
+    from pipeline.stages.project import Project
+
+    return Project(Path.cwd())
+
+
+if __name__ == "__main__":
+    main()

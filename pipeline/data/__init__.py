@@ -1,0 +1,30 @@
+"""Images and labels: read, checked, split, described, stored.
+
+raw = read_raw(study.dataset, root)
+splits = split(raw, study.split, study.seed)
+save(splits, describe(splits, raw), root / "data" / study.name)
+arrays = load(root / "data" / study.name, ("train", "val"))
+"""
+
+from pipeline.data.arrays import SPLITS, Arrays, RawImages, Splits
+from pipeline.data.card import describe
+from pipeline.data.named import DATASETS
+from pipeline.data.samples import draw_samples
+from pipeline.data.sources import read_raw
+from pipeline.data.splitting import split
+from pipeline.data.store import load, load_card, save
+
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "Arrays",
+    "RawImages",
+    "Splits",
+    "describe",
+    "draw_samples",
+    "load",
+    "load_card",
+    "read_raw",
+    "save",
+    "split",
+]

@@ -1,0 +1,75 @@
+"""The data card: what the prepared arrays are, in numbers that can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.arrays import HELD_OUT, Images, RawImages, Splits
+from pipeline.data.duplicates import count_duplicates
+from pipeline.files import digest
+
+CHUNK_PIXELS = 2**22
+
+
+def describe(splits: Splits, raw: RawImages) -> dict[str, Any]:
+    """The data card, the same for the same arrays on any machine and day.
+
+    Returns:
+        classes, num_classes, image_shape [height, width, channels];
+        num_images: for each split;
+        counts: for each split, class name to number of images;
+        given: which of val and test the source gave; the others were drawn;
+        pixels: mean and deviation over all pixels of train, 0-255, six digits;
+        duplicates: see `count_duplicates`;
+        arrays: for each stored array its dtype, shape and the SHA-256 of its bytes in C order;
+        sha256: one for all of them and the classes.
+    """
+    arrays = {
+        f"{name}_{kind}": _array_card(array)
+        for name, both in splits.items()
+        for kind, array in both._asdict().items()
+    }
+    return {
+        "classes": list(splits.classes),
+        "num_classes": len(splits.classes),
+        "image_shape": list(splits.train.images.shape[1:]),
+        "num_images": {name: len(both.labels) for name, both in splits.items()},
+        "counts": {
+            name: dict(
+                zip(
+                    splits.classes,
+                    np.bincount(both.labels, minlength=len(splits.classes)).tolist(),
+                    strict=True,
+                )
+            )
+            for name, both in splits.items()
+        },
+        "given": [] if raw.split is None else [name for name in HELD_OUT if np.any(raw.split == name)],
+        "pixels": pixel_moments(splits.train.images),
+        "duplicates": count_duplicates(splits),
+        "arrays": arrays,
+        "sha256": digest({"arrays": arrays, "classes": list(splits.classes)}),
+    }
+
+
+def pixel_moments(images: Images) -> dict[str, float]:
+    """Mean and deviation of all pixels, 0-255: summed in whole numbers, then rounded to six digits."""
+    pixels = images.reshape(-1)
+    counts = np.zeros(256, dtype=np.int64)
+    # Counting turns bytes into 64-bit integers, hence piece by piece.
+    for start in range(0, pixels.size, CHUNK_PIXELS):
+        counts += np.bincount(pixels[start : start + CHUNK_PIXELS], minlength=256)
+    total = sum(value * count for value, count in enumerate(counts.tolist()))
+    squares = sum(value * value * count for value, count in enumerate(counts.tolist()))
+    variance = (pixels.size * squares - total * total) / pixels.size**2
+    return {"mean": round(total / pixels.size, 6), "deviation": round(math.sqrt(variance), 6)}
+
+
+def _array_card(array: NDArray[Any]) -> dict[str, Any]:
+    sha256 = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": sha256}

@@ -1,0 +1,144 @@
+"""Optuna behind ask, report and tell: samplers made afresh for each ask, every setting stated."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import optuna
+
+from pipeline import seeds
+from pipeline.space import Choice, Dimension, Value
+from pipeline.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from pipeline.engines import Assignment
+
+STATES = {
+    "complete": optuna.trial.TrialState.COMPLETE,
+    "pruned": optuna.trial.TrialState.PRUNED,
+    "failed": optuna.trial.TrialState.FAIL,
+}
+
+
+class OptunaEngine:
+    """Proposes trials by an Optuna sampler and prunes by an Optuna pruner.
+
+    The sampler of ask k draws from a seed of its own, so its proposal is a pure function of the history.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        optuna.logging.set_verbosity(logging.WARNING)
+        self._assignment = assignment
+        self._asked: dict[int, optuna.Trial] = {}
+        self._num_asked = 0
+        arm = assignment.arm
+        self._given = list(arm.search.start_with)
+        self._limit = arm.search.trials
+        if arm.sampler == "grid":
+            # Optuna's own grid repeats a point for every value of a hyperparameter that does not count there.
+            self._given += [row for row in assignment.space.grid() or [] if row not in self._given]
+            self._limit = min(self._limit, len(self._given))
+        self.study = optuna.create_study(
+            direction="maximize" if assignment.is_maximized else "minimize",
+            pruner=PRUNERS[arm.pruner](arm.epochs),
+            study_name=arm.name,
+        )
+
+    def ask(self) -> Trial | None:
+        """The next trial; None when the trials are spent or the grid is."""
+        number = self._num_asked
+        if number >= self._limit:
+            return None
+        if number < len(self._given):
+            self.study.enqueue_trial(self._given[number])
+        with _quiet():
+            self.study.sampler = SAMPLERS[self._assignment.arm.sampler](self._assignment, number)
+        asked = self.study.ask()
+        values: dict[str, Value] = {}
+        for entry in self._assignment.space:
+            if entry.is_active(values):
+                values[entry.name] = _suggested(asked, entry)
+        self._asked[number] = asked
+        self._num_asked += 1
+        return self._assignment.trial(number, values)
+
+    def report(self, trial: Trial, epoch: int, score: float) -> bool:
+        """Take the score after an epoch; False: prune the trial."""
+        asked = self._asked[trial.number]
+        asked.report(score, epoch)
+        return not asked.should_prune()
+
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        """Take the trial's outcome."""
+        value = outcome.score if outcome.state == "complete" else None
+        asked = self._asked.pop(trial.number)
+        if outcome.reason:
+            asked.set_user_attr("reason", outcome.reason)
+        self.study.tell(trial.number, value, STATES[outcome.state])
+
+
+def _suggested(asked: optuna.Trial, entry: Dimension) -> Value:
+    values = entry.values
+    if isinstance(values, Choice):
+        chosen = asked.suggest_categorical(entry.name, values.values)
+        return cast("Value", chosen)
+    if values.is_int:
+        step = int(values.step or 1)
+        return asked.suggest_int(entry.name, int(values.low), int(values.high), step=step, log=values.log)
+    return asked.suggest_float(entry.name, values.low, values.high, step=values.step, log=values.log)
+
+
+def _quiet() -> warnings.catch_warnings[None]:
+    """Optuna calls stable parts experimental; no user of ours can act on that."""
+    return warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def _tpe(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.TPESampler(
+        n_startup_trials=10,
+        n_ei_candidates=24,
+        multivariate=True,
+        # Without groups a conditional space is sampled parameter by parameter, as if nothing depended.
+        group=assignment.space.has_parents,
+        constant_liar=True,
+        seed=seeds.stream(assignment.seed, "sampler", number),
+    )
+
+
+def _random(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=seeds.stream(assignment.seed, "sampler", number))
+
+
+def _qmc(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.QMCSampler(
+        qmc_type="sobol",
+        scramble=True,
+        # One scrambling for the whole sequence; what the sequence cannot hold is drawn for each trial.
+        seed=seeds.stream(assignment.seed, "sampler"),
+        independent_sampler=_random(assignment, number),
+        warn_asynchronous_seeding=False,
+        warn_independent_sampling=False,
+    )
+
+
+SAMPLERS: dict[str, Callable[[Assignment, int], optuna.samplers.BaseSampler]] = {
+    "tpe": _tpe,
+    "random": _random,
+    # Every point of a grid is given, so nothing is left to draw.
+    "grid": _random,
+    "qmc": _qmc,
+}
+
+PRUNERS: dict[str, Callable[[int], optuna.pruners.BasePruner]] = {
+    "none": lambda _: optuna.pruners.NopPruner(),
+    "median": lambda _: optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    "successive_halving": lambda _: optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=1, reduction_factor=3
+    ),
+    "hyperband": lambda epochs: optuna.pruners.HyperbandPruner(
+        min_resource=1, max_resource=epochs, reduction_factor=3
+    ),
+}

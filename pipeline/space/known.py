@@ -1,0 +1,90 @@
+"""What is known of each hyperparameter, in any study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pipeline.errors import Problem, as_toml, nearest
+
+Value = int | float | str
+Configuration = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """What may be said of one hyperparameter in any study. `default` is the tutorial's value."""
+
+    kind: type[int] | type[float] | type[str]
+    default: Value
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+    words: tuple[str, ...] = ()
+
+    def bounds(self) -> str:
+        """The permitted values in words."""
+        if self.words:
+            return f"one of {', '.join(self.words)}"
+        noun = "a whole number" if self.kind is int else "a number"
+        left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
+        return f"{noun} in {left}{self.low:g}, {self.high:g}{right}"
+
+    def admits(self, value: object) -> bool:
+        """Whether `value` has the right type and lies within the bounds."""
+        if self.kind is str:
+            return value in self.words
+        if isinstance(value, bool) or not isinstance(value, (int, float) if self.kind is float else int):
+            return False
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        # Only a float can be infinite, and a huge whole number cannot be asked.
+        return above and below and (isinstance(value, int) or math.isfinite(value))
+
+    def exact(self, value: Value) -> Value:
+        """An admitted value as trials are given it: a rate of 1 is 1.0."""
+        return float(value) if self.kind is float else value
+
+    def problem(self, value: object) -> Problem | None:
+        """What is wrong with `value`, not yet placed; None if it is admitted."""
+        if self.admits(value):
+            return None
+        return Problem(f"must be {self.bounds()}.", as_toml(value), self._advice(value))
+
+    def _advice(self, value: object) -> str:
+        if self.words:
+            return nearest(str(value), self.words) if isinstance(value, str) else f'Write "{self.words[0]}".'
+        if isinstance(value, str) and self.admits(_number(value)):
+            return f"Write it without quotes: {_number(value)}."
+        return f"Choose a value in these bounds; the default is {self.default}."
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None
+
+
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
+    {
+        "model": Hyperparameter(str, "mlp", words=("mlp", "cnn")),
+        "batch_size": Hyperparameter(int, 32, 1, 65_536),
+        "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
+        "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
+        "hidden_layers": Hyperparameter(int, 1, 0, 32),
+        "hidden_units": Hyperparameter(int, 128, 1, 65_536),
+        "filters": Hyperparameter(int, 16, 1, 4_096),
+        "activation": Hyperparameter(str, "relu", words=("relu", "sigmoid", "tanh")),
+        "rotation": Hyperparameter(float, 0.0, 0, 0.5),
+        "zoom": Hyperparameter(float, 0.0, 0, 0.9),
+        "epochs": Hyperparameter(int, 5, 1, 100_000),
+    }
+)
+
+DEFAULTS: Configuration = MappingProxyType({name: known.default for name, known in HYPERPARAMETERS.items()})

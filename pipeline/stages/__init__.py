@@ -1,0 +1,1 @@
+"""Files in, files out: one module per stage, the only floor that knows where things lie."""

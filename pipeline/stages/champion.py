@@ -1,0 +1,84 @@
+"""Whether the winner is put in force: it must beat the baseline and the model in force, by its interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from pipeline import data, statistics
+from pipeline.files import digest
+from pipeline.stages.running import Bench, Result, stage_facts
+from pipeline.tracking import Champion, champion, crown, register_winner
+
+REQUIREMENTS = ("keras", "tensorflow", "numpy")
+
+
+def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Register the winner's model, crown it if it has earned it; the verdict and its reason.
+
+    The verdict is the same when the same result is judged again.
+
+    Raises:
+        StoreError: MLflow does not answer.
+    """
+    project, name = bench.project, bench.study.name
+    winner = evidence["winner"]
+    fingerprint = digest([result.key, winner["configuration"]])[:16]
+    tags = {
+        "test_accuracies": json.dumps(winner["test_accuracies"]),
+        "test_accuracy": str(winner["test_accuracy"]["mean"]),
+        "data_sha256": bench.card["sha256"],
+        "configuration": json.dumps(winner["configuration"]),
+    }
+    in_force = champion(project.tracking_uri, name)
+    registered = register_winner(
+        project.tracking_uri,
+        project.artifacts,
+        stage_facts(bench, "confirm", "", result.key, {}),
+        model=model,
+        input_example=_example(bench),
+        fingerprint=fingerprint,
+        tags=tags,
+        requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+    )
+    if in_force is not None and in_force.tags.get("fingerprint") == fingerprint:
+        in_force = None
+    is_granted, reason = judge(evidence, in_force, tags)
+    if is_granted:
+        crown(project.tracking_uri, name, registered.version)
+    return {"granted": is_granted, "reason": reason}
+
+
+def judge(
+    evidence: Mapping[str, Any], in_force: Champion | None, tags: Mapping[str, str]
+) -> tuple[bool, str]:
+    """Whether the winner earns the alias, and why or why not."""
+    low, high = evidence["difference"]["low"], evidence["difference"]["high"]
+    gain = f"{100 * low:+.2f} to {100 * high:+.2f} points of test accuracy over the baseline"
+    if low <= 0:
+        return False, f"its 95 % interval, {gain}, does not exclude zero"
+    if in_force is None:
+        return True, f"it beats the baseline ({gain}), and no other model is in force"
+    if in_force.tags.get("data_sha256") != tags["data_sha256"]:
+        return False, (
+            f"version {in_force.version}, in force, was measured on other data; "
+            "remove its alias champion to let this one in"
+        )
+    theirs = json.loads(in_force.tags["test_accuracies"])
+    lead = statistics.welch_interval(evidence["winner"]["test_accuracies"], theirs)
+    against = (
+        f"{100 * lead.low:+.2f} to {100 * lead.high:+.2f} points over version {in_force.version}, in force"
+    )
+    if lead.low <= 0:
+        return False, f"its 95 % interval, {against}, does not exclude zero"
+    return True, f"it beats the baseline ({gain}) and the model that was in force"
+
+
+def _example(bench: Bench) -> np.ndarray:
+    """A few raw training images: (3, height, width, channels), uint8."""
+    arrays = data.load(bench.project.data(bench.study.name), ("train",))["train"]
+    return np.asarray(arrays.images[:3])

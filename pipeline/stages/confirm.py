@@ -1,0 +1,162 @@
+"""confirm: the best few and the baseline on fresh seeds; then the test split is opened, once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import data
+from pipeline.data import Arrays
+from pipeline.errors import DataError
+from pipeline.files import write_bytes, write_folder, write_json, write_text
+from pipeline.search import Listed
+from pipeline.space import DEFAULTS
+from pipeline.stages import champion
+from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
+from pipeline.stages.project import Project
+from pipeline.stages.rows import write_rows
+from pipeline.stages.running import Bench, Result, Task, open_bench, quiet, run
+from pipeline.stages.selection import Candidate, candidates
+from pipeline.trial import Outcome, Trial
+
+MAX_MISCLASSIFIED = 24
+
+
+def confirm(project: Project, name: str) -> dict[str, Any]:
+    """Retrain, choose on val, measure on test; write confirm.csv and winner/. What was concluded.
+
+    Raises:
+        DataError: an earlier stage is missing, or nothing can be confirmed.
+        StudyError, StoreError: see `open_bench`.
+    """
+    with open_bench(project, name) as bench:
+        path = project.made(name, project.folder(name) / "trials.csv", "search")
+        found = candidates(bench.study, path)
+        result = _retrain(bench, found)
+        baseline, *others = _contenders(bench, found, result.outcomes)
+        if not baseline.is_whole:
+            raise DataError.of(
+                "the baseline must train on every fresh seed.",
+                next(outcome.reason for outcome in baseline.outcomes if outcome.reason),
+                "Mend [baseline] in the study file.",
+                str(path),
+            )
+        order = ranked(bench, others, path)
+        bench.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
+        with quiet():
+            judge = _Judge(bench, result)
+            tests = {id(one): judge.test(one) for one in (order[0], baseline)}
+            evidence = conclude(bench, order, baseline, tests[id(order[0])], tests[id(baseline)])
+            evidence["champion"] = champion.decide(bench, result, evidence, judge.model(order[0], 0))
+        folder = project.folder(name)
+        _write_rows(folder, [baseline, *order], tests)
+        write_folder(
+            folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
+        )
+    return evidence
+
+
+def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
+    """Every configuration on every fresh seed; repeat r draws alike for all of them, so they pair."""
+    study = bench.study
+    configurations = [study.baseline.configuration, *(one.configuration for one in found)]
+    repeats = study.confirm.repeats
+    trials = [
+        Trial(index * repeats + repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
+        for index, configuration in enumerate(configurations)
+        for repeat in range(repeats)
+    ]
+    tables = {**study.plan()["confirm"], "configurations": [dict(one) for one in configurations]}
+
+    def named(outcome: Outcome) -> str:
+        index, repeat = divmod(outcome.trial.number, repeats)
+        role = f"candidate-{index}" if index else "baseline"
+        return f"confirm-{role}-repeat-{repeat}"
+
+    task = Task("confirm", "", tables, len(trials), named, prefix="confirmed_", keeps_weights=True)
+    return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
+
+
+def _contenders(bench: Bench, found: Sequence[Candidate], outcomes: Sequence[Outcome]) -> list[Contender]:
+    repeats = bench.study.confirm.repeats
+    groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
+    return [
+        Contender(group[0].trial.configuration, group, candidate)
+        for group, candidate in zip(groups, [None, *found], strict=True)
+    ]
+
+
+class _Judge:
+    """Holds the test split for as long as it is open."""
+
+    def __init__(self, bench: Bench, result: Result) -> None:
+        self._bench, self._result = bench, result
+        folder = bench.project.data(bench.study.name)
+        self._arrays: Arrays = data.load(folder, ("test",))["test"]
+
+    def model(self, contender: Contender, repeat: int) -> Any:
+        """The contender's model of one repeat."""
+        from pipeline.training import evaluation
+
+        shape = tuple(self._bench.card["image_shape"])
+        path = self._weights(contender, repeat)
+        return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
+
+    def test(self, contender: Contender) -> TestResult:
+        """Every repeat of a contender on the test split."""
+        from pipeline.training import evaluation
+
+        images, labels = self._arrays
+        answers = [
+            evaluation.predict(self.model(contender, repeat), images)
+            for repeat in range(len(contender.outcomes))
+        ]
+        losses = [evaluation.mean_loss(answer, labels) for answer in answers]
+        return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses)
+
+    def write(self, folder: Path, winner: Contender, test: TestResult, evidence: dict[str, Any]) -> None:
+        """The winner's configuration and weights, what it misclassifies, and the evidence."""
+        write_json(folder / "evidence.json", evidence)
+        write_text(folder / "config.json", self.model(winner, 0).to_json(indent=2, sort_keys=True) + "\n")
+        write_bytes(folder / "model.weights.h5", self._weights(winner, 0).read_bytes())
+        wrong = np.flatnonzero(test.predicted[0] != test.labels)[:MAX_MISCLASSIFIED]
+        arrays: dict[str, np.ndarray] = {
+            "images": np.asarray(self._arrays.images[wrong]),
+            "labels": test.labels[wrong],
+            "predicted": test.predicted[0][wrong],
+        }
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array, allow_pickle=False)
+            write_bytes(folder / f"misclassified_{name}.npy", content.getvalue())
+
+    def _weights(self, contender: Contender, repeat: int) -> Path:
+        number = contender.outcomes[repeat].trial.number
+        return self._result.folder / "weights" / f"{number}.weights.h5"
+
+
+def _write_rows(folder: Path, contenders: Sequence[Contender], tests: dict[int, TestResult]) -> None:
+    rows = []
+    for rank, one in enumerate(contenders):
+        test = tests.get(id(one))
+        for repeat, outcome in enumerate(one.outcomes):
+            last = outcome.curve[-1]
+            measured = (test.accuracies[repeat], test.losses[repeat]) if test else (None, None)
+            rows.append({
+                "role": f"candidate-{rank}" if rank else "baseline",
+                "arm": one.candidate.arm if one.candidate else None,
+                "number": one.candidate.number if one.candidate else None,
+                "repeat": repeat,
+                **one.configuration,
+                "val_loss": last["val_loss"],
+                "val_accuracy": last["val_accuracy"],
+                "score": outcome.score,
+                "test_accuracy": measured[0],
+                "test_loss": measured[1],
+            })  # fmt: skip
+    columns = ["role", "arm", "number", "repeat", *DEFAULTS, "val_loss", "val_accuracy", "score"]
+    write_rows(folder / "confirm.csv", [*columns, "test_accuracy", "test_loss"], rows)

@@ -1,0 +1,93 @@
+"""new, status, best: what a person asks of a project between stages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pipeline.errors import StoreError
+from pipeline.files import write_text
+from pipeline.ledger import Ledger
+from pipeline.stages.progress import in_words
+from pipeline.stages.project import Project
+from pipeline.study.template import template
+from pipeline.trial import Outcome
+
+FILES = {
+    "check": "plan.json",
+    "baseline": "baseline.csv",
+    "search": "trials.csv",
+    "confirm": "confirm.csv",
+    "report": "report.md",
+}
+NUM_BEST = 5
+
+
+def new(project: Project, name: str) -> Iterator[str]:
+    """Write a study file that can be run as it is, and list it for `dvc repro`."""
+    path = project.folder(name) / "study.toml"
+    if path.exists():
+        raise StoreError.of(
+            "must not be there yet.", "a study of this name", "Choose another name.", str(path)
+        )
+    write_text(path, template(name))
+    yield f"Wrote studies/{name}/study.toml: edit it, then run: study check {name}"
+    listing = project.root / "params.yaml"
+    if listing.is_file():
+        _list(listing, name)
+        yield f"Listed {name} in params.yaml: dvc repro report@{name} runs it."
+
+
+def status(project: Project, name: str | None) -> Iterator[str]:
+    """A line for each study: its stages done, its trials recorded."""
+    names = [name] if name else sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
+    for each in names:
+        project.study(each)
+        folder = project.folder(each)
+        done = [stage for stage, file in FILES.items() if (folder / file).is_file()]
+        if (project.data(each) / "card.json").is_file():
+            done.insert(1, "prepare")
+        yield f"{each}: {', '.join(done) or 'nothing yet'}"
+        for record in sorted(project.work(each).glob("*/record.jsonl")):
+            outcomes = list(Ledger(record).outcomes.values())
+            states = [outcome.state for outcome in outcomes]
+            counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+            yield f"  {record.parent.name}: {counts or 'nothing recorded'}"
+
+
+def best(project: Project, name: str) -> Iterator[str]:
+    """The best trials of every arm's latest search, read from its record."""
+    study = project.study(name)
+    sign = -1 if study.objective.is_maximized else 1
+    for arm in study.arms:
+        folders = [path.parent for path in project.work(name).glob(f"search-{arm.name}-*/record.jsonl")]
+        if not folders:
+            yield f"{arm.name}: nothing recorded yet. Run: study search {name}"
+            continue
+        last = max(folders, key=lambda folder: (folder / "record.jsonl").stat().st_mtime)
+        outcomes = [one for one in Ledger(last / "record.jsonl").outcomes.values() if one.state == "complete"]
+        outcomes.sort(key=lambda one: (sign * float(one.score or 0.0), one.trial.number))
+        yield f"{arm.name}: {len(outcomes)} complete trials"
+        for one in outcomes[:NUM_BEST]:
+            yield f"  {_line(one, study.objective.metric)}"
+
+
+def _line(outcome: Outcome, metric: str) -> str:
+    return f"trial {outcome.trial.number}: {metric} {outcome.score:.4f}  {in_words(outcome.trial.values)}"
+
+
+def _list(path: Path, name: str) -> None:
+    """Add a study to params.yaml, its comments kept."""
+    # The round-trip kind keeps comments and builds plain values only.
+    reader = YAML(typ="rt")
+    listed = reader.load(path)
+    if name in listed["studies"]:
+        return
+    listed["studies"].append(name)
+
+    text = io.StringIO()
+    reader.dump(listed, text)
+    write_text(path, text.getvalue())

@@ -1,0 +1,59 @@
+"""What a result depends on: the same fingerprint, the same bytes."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.files import digest
+from pipeline.training import machine
+
+CODE = ("seeds.py", "space", "trial.py", "models.py", "search.py", "training", "engines")
+PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
+# A larger budget goes on with the same sequence; these numbers cut it and change nothing in it.
+BUDGET = ("trials", "minutes", "patience")
+
+
+def facts(tables: Mapping[str, Any], data_sha256: str) -> dict[str, Any]:
+    """Everything that the results of a stage depend on, as a JSON value with a name for each part."""
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {
+        "study": dict(tables),
+        "data": data_sha256,
+        "machine": machine(),
+        "packages": {**versions, "python": platform.python_version()},
+        "code": code(),
+    }
+
+
+def key(what: Mapping[str, Any]) -> str:
+    """A short name for the facts."""
+    return digest(what)[:16]
+
+
+def code() -> str:
+    """The SHA-256 of the code that trains and proposes, its comments and layout left out."""
+    root = Path(pipeline.__file__).parent
+    trees = {}
+    for name in CODE:
+        for path in sorted([root / name] if name.endswith(".py") else (root / name).rglob("*.py")):
+            trees[str(path.relative_to(root))] = ast.dump(ast.parse(path.read_text()))
+    return digest(trees)
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Which parts differ, in words: "study.space, packages.keras"."""
+    names = []
+    for part in sorted({*old, *new}):
+        before, after = old.get(part), new.get(part)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            inner = sorted({*before, *after})
+            names += [f"{part}.{key}" for key in inner if before.get(key) != after.get(key)]
+        elif before != after:
+            names.append(part)
+    return ", ".join(names)

@@ -1,0 +1,79 @@
+"""Where everything lies: the only place that knows the names of files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import DataError, StudyError
+from pipeline.study import Study, check_name, load
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder and what lies where in it."""
+
+    root: Path
+
+    @property
+    def mlruns(self) -> Path:
+        """Stores and searches in flight; its content is not in git."""
+        return self.root / "mlruns"
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps the files of runs, unless a server does."""
+        return self.mlruns / "artifacts"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where runs are recorded: MLFLOW_TRACKING_URI, or a database of the project's own."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlruns / 'mlflow.db'}"
+
+    @property
+    def optuna_url(self) -> str:
+        """Where Optuna's programs find the trials: STUDY_OPTUNA_STORAGE, or a file of the project's own."""
+        return os.environ.get("STUDY_OPTUNA_STORAGE") or f"sqlite:///{self.mlruns / 'optuna.db'}"
+
+    def folder(self, name: str) -> Path:
+        """The study's folder, with its file and its results."""
+        return self.root / "studies" / check_name(name)
+
+    def data(self, name: str) -> Path:
+        """The study's arrays."""
+        return self.root / "data" / check_name(name)
+
+    def work(self, name: str) -> Path:
+        """The study's searches in flight and their records."""
+        return self.mlruns / "searches" / check_name(name)
+
+    def study(self, name: str) -> Study:
+        """The study, read and checked.
+
+        Raises:
+            StudyError: the folder is no project, or the file has problems.
+        """
+        if not (self.root / "studies").is_dir():
+            raise StudyError.of(
+                "must be run in the folder that holds studies/.",
+                str(self.root),
+                "Change to the project's folder.",
+                "study",
+            )
+        return load(self.folder(name) / "study.toml")
+
+    def made(self, name: str, path: Path, stage: str) -> Path:
+        """`path`, if an earlier stage has made it.
+
+        Raises:
+            DataError: it is not there; the message names the command that makes it.
+        """
+        if not path.exists():
+            raise DataError.of(
+                f"must be made by the stage {stage} first.",
+                "nothing there",
+                f"Run: study {stage} {name}",
+                str(path.relative_to(self.root)),
+            )
+        return path

@@ -1,0 +1,58 @@
+"""report: metrics.json, report.md and report.html from what the other stages left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline import report as writing
+from pipeline.data import load_card
+from pipeline.files import write_json, write_text
+from pipeline.stages.project import Project
+
+
+def report(project: Project, name: str) -> str:
+    """Write the report's files; the answer in a sentence.
+
+    Raises:
+        StudyError: the study file has problems.
+        DataError: an earlier stage is missing.
+    """
+    findings = _findings(project, name)
+    folder = project.folder(name)
+    write_json(folder / "metrics.json", writing.metrics(findings.evidence))
+    write_text(folder / "report.md", writing.markdown(findings))
+    write_text(folder / "report.html", writing.html(findings))
+    return writing.answer(findings)
+
+
+def _findings(project: Project, name: str) -> writing.Findings:
+    study = project.study(name)
+    folder = project.folder(name)
+    card = load_card(project.made(name, project.data(name), "prepare"))
+    winner = project.made(name, folder / "winner", "confirm")
+
+    def table(file: str, stage: str) -> pd.DataFrame:
+        path = project.made(name, folder / file, stage)
+        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+
+    return writing.Findings(
+        study=study,
+        card=card,
+        baseline=table("baseline.csv", "baseline"),
+        trials=table("trials.csv", "search"),
+        curves=table("curves.csv", "search"),
+        confirm=table("confirm.csv", "confirm"),
+        evidence=json.loads((winner / "evidence.json").read_text()),
+        misclassified_images=_array(winner / "misclassified_images.npy"),
+        misclassified_labels=_array(winner / "misclassified_labels.npy"),
+        misclassified_predicted=_array(winner / "misclassified_predicted.npy"),
+    )
+
+
+def _array(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, allow_pickle=False)
+    return array

@@ -1,0 +1,77 @@
+"""Small result files as rows: exact numbers, no time stamps, nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import write_text
+from pipeline.space import Choice, Dimension, Space, Value
+from pipeline.trial import Outcome
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Put rows at `path` as CSV, whole or not at all; what is missing or None is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _inert(value) for name, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, every cell as text."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def trial_columns(space: Space) -> list[str]:
+    """The columns of trials.csv."""
+    return ["arm", "number", "state", *space.names, "epochs", *METRICS, "score", "reason"]
+
+
+def trial_row(arm: str, outcome: Outcome) -> dict[str, Any]:
+    """One trial of trials.csv: the searched values that count, the last epoch's metrics."""
+    last = outcome.curve[-1] if outcome.curve else {}
+    return {
+        "arm": arm,
+        "number": outcome.trial.number,
+        "state": outcome.state,
+        **outcome.trial.values,
+        "epochs": len(outcome.curve),
+        **{name: last.get(name) for name in METRICS},
+        "score": outcome.score,
+        "reason": outcome.reason,
+    }
+
+
+def curve_rows(names: Mapping[str, Any], outcome: Outcome) -> list[dict[str, Any]]:
+    """One row per epoch, `names` in front."""
+    return [
+        {**names, "epoch": epoch, **{name: metrics.get(name) for name in METRICS}}
+        for epoch, metrics in enumerate(outcome.curve, start=1)
+    ]
+
+
+def values_of(row: Mapping[str, str], space: Space) -> dict[str, Value]:
+    """The searched values of a row of trials.csv, in the types of the space."""
+    return {entry.name: _value(row[entry.name], entry) for entry in space if row[entry.name] != ""}
+
+
+def _value(cell: str, entry: Dimension) -> Value:
+    if isinstance(entry.values, Choice):
+        return next(value for value in entry.values.values if str(value) == cell)
+    return int(cell) if entry.values.is_int else float(cell)
+
+
+def _inert(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value

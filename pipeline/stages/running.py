@@ -1,0 +1,238 @@
+"""A list of trials or a search, run from its record to its last outcome: what all training stages share."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import models
+from pipeline.data import load_card
+from pipeline.engines.store import Store
+from pipeline.files import held, write_json
+from pipeline.ledger import Ledger
+from pipeline.search import Engine, Loop, Rules
+from pipeline.stages import fingerprint, history
+from pipeline.stages.progress import Progress
+from pipeline.stages.project import Project
+from pipeline.study import Study
+from pipeline.tracking import StageFacts, Tracker, environment
+from pipeline.training import Processes, VirtualTrainer, machine, places, program_name
+from pipeline.trial import Outcome, Trial
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that a training stage of one study works with.
+
+    Attributes:
+        card: the data card.
+        environment: code, packages and machine, for the record.
+    """
+
+    project: Project
+    study: Study
+    card: Mapping[str, Any]
+    environment: Mapping[str, str]
+    progress: Progress
+
+    def rules(self, parallel: int, patience: int | None = None) -> Rules:
+        """What the loop needs to know of the study."""
+        objective = self.study.objective
+        return Rules(objective.metric, objective.is_maximized, parallel, patience)
+
+    def price(self, trial: Trial) -> int:
+        """What one epoch of a trial costs."""
+        shape = tuple(self.card["image_shape"])
+        sizes = self.card["num_images"]
+        num_classes = self.card["num_classes"]
+        return models.price(trial.configuration, shape, num_classes, sizes["train"], sizes["val"])
+
+
+@dataclass(frozen=True)
+class Task:
+    """One list of trials to be run: an arm of the search, the baseline, or confirm.
+
+    Attributes:
+        stage: baseline, search or confirm.
+        arm: the arm's name, or empty.
+        tables: the study's settings that the outcomes depend on.
+        num_trials: how many trials there will be at most.
+        name: an outcome to the name of its MLflow run.
+        prefix: what the names of its MLflow metrics begin with.
+        minutes: cut the search after so long.
+        keeps_weights: whether the last weights of every trial are kept.
+    """
+
+    stage: str
+    arm: str
+    tables: Mapping[str, Any]
+    num_trials: int
+    name: Callable[[Outcome], str]
+    prefix: str = ""
+    minutes: float | None = None
+    keeps_weights: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcomes by number, the folder that holds their record, and the key of what they depend on."""
+
+    outcomes: list[Outcome]
+    folder: Path
+    key: str
+
+
+@contextmanager
+def open_bench(project: Project, name: str) -> Iterator[Bench]:
+    """Hold the study alone while it trains.
+
+    Raises:
+        StudyError: the study file has problems.
+        DataError: the data are not prepared.
+        StoreError: another process runs this study.
+    """
+    study = project.study(name)
+    card = load_card(project.made(name, project.data(name), "prepare"))
+    objective = study.objective
+    about = {**environment(project.root), **machine(), "trainer": program_name(study.trainer)}
+    with (
+        held(project.work(name) / "running", f"the study {name}"),
+        Progress(objective.metric, objective.is_maximized) as progress,
+    ):
+        yield Bench(project, study, card, about, progress)
+
+
+def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | None = None) -> Result:
+    """Run the task to its end: what is recorded is played, the rest is trained and recorded."""
+    facts = fingerprint.facts(task.tables, bench.card["sha256"])
+    key = fingerprint.key(facts)
+    folder = bench.project.work(bench.study.name) / "-".join(filter(None, (task.stage, task.arm, key)))
+    ledger = Ledger(folder / "record.jsonl")
+    write_json(folder / "facts.json", facts)
+    bench.progress.say(
+        history.sentence(task.stage, task.arm, folder, facts, len(ledger.outcomes), task.num_trials)
+    )
+    bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
+    recorded = dict(ledger.outcomes)
+    watch = _Watch(task, ledger, recorded, bench.progress, store)
+    with _crew(bench, task, folder) as crew, _tracker(bench, task, key) as tracker:
+        watch.tracker = tracker
+        trainer = VirtualTrainer(crew, bench.price, recorded)
+        loop = Loop(watch.asking(engine), trainer, rules, watch.keep, bench.progress.epoch, watch.is_time_up)
+        outcomes = loop.run()
+    if store is not None:
+        store.sync()
+    history.finish(folder, len(outcomes))
+    return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
+
+
+class _Watch:
+    """Stands between the loop and those who record: the local record first, then the stores."""
+
+    def __init__(
+        self,
+        task: Task,
+        ledger: Ledger,
+        recorded: Mapping[int, Outcome],
+        progress: Progress,
+        store: Store | None,
+    ) -> None:
+        self._task, self._ledger, self._recorded = task, ledger, recorded
+        self._progress, self._store = progress, store
+        self._began = time.monotonic()
+        self._before = ledger.elapsed_seconds
+        self.tracker: Tracker | None = None
+
+    def keep(self, outcome: Outcome) -> None:
+        """Record an outcome, safest place first."""
+        known = self._recorded.get(outcome.trial.number)
+        if known and known.state == outcome.state and known.curve == outcome.curve:
+            # What an earlier run measured stands, its seconds too.
+            outcome = known
+        self._ledger.append(outcome, self._elapsed())
+        if self._store is not None:
+            self._store.end(outcome)
+        if self.tracker is not None:
+            self.tracker.record(outcome, self._task.name(outcome))
+        self._progress.ended(outcome)
+
+    def is_time_up(self, num_outcomes: int) -> bool:
+        """Whether the budget of minutes is spent; what is recorded has been paid for already."""
+        if self._task.minutes is None or num_outcomes < len(self._recorded):
+            return False
+        return self._elapsed() >= 60 * self._task.minutes
+
+    def asking(self, engine: Engine) -> Engine:
+        """The engine, its asks seen by the storage."""
+        return engine if self._store is None else _Seen(engine, self._store)
+
+    def _elapsed(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+
+class _Seen:
+    """An engine whose asks a storage hears of."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine, self._store = engine, store
+        self.report, self.tell = engine.report, engine.tell
+
+    def ask(self) -> Trial | None:
+        trial = self._engine.ask()
+        if trial is not None:
+            self._store.begin(trial)
+        return trial
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """TensorFlow greets on standard error, below Python's reach, whatever its settings."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _crew(bench: Bench, task: Task, folder: Path) -> Processes:
+    weights = folder / "weights"
+    if task.keeps_weights:
+        weights.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "data_folder": str(bench.project.data(bench.study.name)),
+        "num_classes": bench.card["num_classes"],
+        "seed": bench.study.seed,
+        "threads": int(bench.environment["threads"]),
+        "trainer": bench.environment["trainer"],
+        "weights_folder": str(weights) if task.keeps_weights else None,
+    }
+    return Processes(settings, places(task.num_trials), folder)
+
+
+def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:
+    """What MLflow is told of a stage."""
+    return StageFacts(
+        study=bench.study.name,
+        stage=stage,
+        key=key,
+        arm=arm,
+        study_text=bench.study.text,
+        data_card=bench.card,
+        settings={name: str(value) for name, value in tables.items()},
+        environment=bench.environment,
+    )
+
+
+def _tracker(bench: Bench, task: Task, key: str) -> Tracker:
+    facts = stage_facts(bench, task.stage, task.arm, key, task.tables)
+    uri, artifacts = bench.project.tracking_uri, bench.project.artifacts
+    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=bench.progress.say)

@@ -1,0 +1,62 @@
+"""A study file to begin with, every table in it and a reason beside each."""
+
+from __future__ import annotations
+
+from pipeline.study.reading import check_name
+
+TEMPLATE = """\
+# Run    dvc repro report@NAME
+# Cost   not measured yet
+# Expect not measured yet
+question  = "How much does tuning buy the plain MLP on 5,000 digits of MNIST?"
+dataset   = "mnist-sample"  # or mnist, fashion-mnist, digits, { npz = "..." }, { folder = "..." }
+model     = "mlp"           # or cnn
+seed      = 20260101        # every draw of chance begins here
+objective = { maximize = "val_accuracy" }
+
+[split]                     # shares of all images; a test split that the data set brings is kept
+val  = 0.2                  # chooses between trials
+test = 0.2                  # opened once, in confirm
+
+[baseline]                  # the configuration that everything is compared with
+batch_size    = 32
+learning_rate = 0.001
+dropout       = 0.0
+hidden_layers = 1
+hidden_units  = 128
+activation    = "relu"
+epochs        = 5
+
+[fixed]                     # held still in every trial
+epochs = 5
+
+# [compare]                 # one question more: each value is an arm, searched with the same budget
+# activation = { choice = ["relu", "sigmoid"] }
+
+[space]                     # searched; when = { model = "cnn" } would make an entry count there alone
+learning_rate = { float = [1e-4, 1e-2], log = true }
+batch_size    = { choice = [32, 64, 128] }
+dropout       = { float = [0.0, 0.5] }
+hidden_layers = { int = [1, 3] }
+hidden_units  = { int = [64, 512], step = 64 }
+
+[search]
+engine   = "optuna"         # or keras_tuner
+sampler  = "tpe"            # or random, grid, qmc; of keras_tuner: bayesian, random, hyperband, grid
+pruner   = "median"         # stops the unpromising; or none, successive_halving, hyperband
+trials   = 12               # in each arm
+parallel = 4                # trials in flight; the result depends on it, so it is no matter of the machine
+
+[confirm]
+top     = 3                 # so many of the best are trained again ...
+repeats = 5                 # ... on so many fresh seeds, and so is the baseline
+"""
+
+
+def template(name: str) -> str:
+    """The text of a complete study file for a new study.
+
+    Raises:
+        StudyError: no study may have this name.
+    """
+    return TEMPLATE.replace("NAME", check_name(name))

@@ -1,0 +1,34 @@
+"""The door to MLflow: a window on what was trained, never a floor that training stands on.
+
+A stage opens a `Tracker`, hands it outcomes and goes on; one thread delivers them, as often as it takes.
+"""
+
+from pipeline.tracking.facts import StageFacts, environment
+from pipeline.tracking.registry import (
+    Champion,
+    RegisteredModel,
+    champion,
+    crown,
+    fetch_model,
+    register_winner,
+)
+from pipeline.tracking.store import check_store, hidden, local_uri
+from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.window import Window, ui_command
+
+__all__ = [
+    "Champion",
+    "RegisteredModel",
+    "StageFacts",
+    "Tracker",
+    "Window",
+    "champion",
+    "check_store",
+    "crown",
+    "environment",
+    "fetch_model",
+    "hidden",
+    "local_uri",
+    "register_winner",
+    "ui_command",
+]

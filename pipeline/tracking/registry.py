@@ -1,0 +1,241 @@
+"""The model registry: a study's winners by version, and the alias `champion` on the one in force."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import StoreError
+from pipeline.files import sha256
+from pipeline.tracking.facts import StageFacts
+from pipeline.tracking.runs import experiment, find_parent
+from pipeline.tracking.store import (
+    apply_settings,
+    check_store,
+    connect,
+    database_path,
+    hidden,
+    is_server,
+    scrubbed,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
+ALIAS = "champion"
+
+# Of a model's folder, the one file that may be loaded: MLmodel can name code to run, a .keras file cannot.
+KERAS_FILE = "data/model.keras"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of a study's model; `model_sha256` is its .keras file's."""
+
+    name: str
+    version: int
+    model_sha256: str
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version in force and its tags."""
+
+    version: int
+    tags: Mapping[str, str]
+
+
+def register_winner(
+    uri: str,
+    artifacts: Path,
+    facts: StageFacts,
+    *,
+    model: Any,
+    input_example: np.ndarray,
+    fingerprint: str,
+    tags: Mapping[str, str],
+    requirements: Sequence[str],
+) -> RegisteredModel:
+    """Log a Keras model with the stage's run and register it under the study's name.
+
+    A version with the same fingerprint is returned as it is.
+
+    Args:
+        uri: the store.
+        artifacts: the folder for artifacts of a database.
+        facts: the stage that chose the model; its parent run becomes the model's source.
+        model: a built `keras.Model` that takes raw pixels.
+        input_example: (1 to 5, height, width, channels), uint8, 0-255.
+        fingerprint: tells this winner from another.
+        tags: for the version.
+        requirements: pinned packages, such as keras==3.15.1.
+    Raises:
+        StoreError: MLflow does not answer, or refuses.
+    """
+    check_store(uri)
+    with _answering(uri), tempfile.TemporaryDirectory() as folder:
+        client = connect(uri)
+        known = _known(client, facts.study, fingerprint)
+        if known is not None:
+            return known
+        place = None if is_server(uri) else (artifacts.absolute() / facts.study).as_uri()
+        experiment_id = experiment(client, facts.study, place)
+        parent = find_parent(client, experiment_id, facts.stage, facts.key, facts.arm)
+        run_id = parent.info.run_id if parent else None
+        logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+        _save(model, Path(folder), logged, run_id, input_example, requirements)
+        digest = sha256(Path(folder) / KERAS_FILE)
+        client.log_model_artifacts(logged.model_id, folder)
+        client.finalize_logged_model(logged.model_id, "READY")
+        marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest}
+        version = _register(client, uri, facts.study, logged, run_id, marks)
+        return RegisteredModel(facts.study, version, digest)
+
+
+def champion(uri: str, study: str) -> Champion | None:
+    """The version in force, or None.
+
+    Raises:
+        StoreError: MLflow does not answer.
+    """
+    check_store(uri)
+    path = database_path(uri)
+    if path is not None and not path.exists():
+        return None
+    with _answering(uri):
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = connect(uri).get_model_version_by_alias(study, ALIAS)
+        except MlflowException as error:
+            # No such model is the one, no such alias the other.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return Champion(int(version.version), dict(version.tags))
+
+
+def crown(uri: str, study: str, version: int) -> None:
+    """Make `version` the one in force.
+
+    Raises:
+        StoreError: MLflow does not answer, or has no such version.
+    """
+    check_store(uri)
+    with _answering(uri):
+        connect(uri).set_registered_model_alias(study, ALIAS, str(version))
+
+
+def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: Path) -> Path:
+    """Copy a version's .keras file into `folder`, if it is the file that the caller knows by its SHA-256.
+
+    Raises:
+        StoreError: MLflow does not answer, has no such version, or has another file.
+    """
+    check_store(uri)
+    with _answering(uri):
+        client = connect(uri)
+        from mlflow.artifacts import download_artifacts
+
+        place = client.get_model_version_download_uri(study, str(version))
+        folder.mkdir(parents=True, exist_ok=True)
+        source = f"{place.rstrip('/')}/{KERAS_FILE}"
+        file = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
+    digest = sha256(file)
+    if digest != model_sha256:
+        file.unlink()
+        raise StoreError.of(
+            f"the file must be the one that was registered, with SHA-256 {model_sha256}.",
+            digest,
+            "Do not use it; restore the artifacts, or run the confirm stage again.",
+            f"model {study} version {version}",
+        )
+    return file
+
+
+def _known(client: MlflowClient, study: str, fingerprint: str) -> RegisteredModel | None:
+    for version in client.search_model_versions(f"name = '{study}'"):
+        if version.tags.get("fingerprint") == fingerprint:
+            return RegisteredModel(study, int(version.version), version.tags.get("model_sha256", ""))
+    return None
+
+
+def _save(
+    model: Any,
+    folder: Path,
+    logged: LoggedModel,
+    run_id: str | None,
+    input_example: np.ndarray,
+    requirements: Sequence[str],
+) -> None:
+    with warnings.catch_warnings():
+        # MLflow's model flavours, when they are loaded, warn of type hints of their own.
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
+        import mlflow.pyfunc
+    import mlflow.keras
+    from mlflow.models import Model, infer_signature
+
+    mlflow.keras.save_model(
+        model,
+        str(folder),
+        mlflow_model=Model(
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            run_id=run_id,
+        ),
+        signature=infer_signature(input_example, model.predict(input_example, verbose=0)),
+        input_example=input_example,
+        # Inferring them would load the model in a new process: 19 s.
+        pip_requirements=list(requirements),
+    )
+
+
+def _register(
+    client: MlflowClient,
+    uri: str,
+    study: str,
+    logged: LoggedModel,
+    run_id: str | None,
+    tags: Mapping[str, str],
+) -> int:
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        client.create_registered_model(study)
+    # For a database, MLflow would look models:/ up in the process's default store instead of this one.
+    source = f"models:/{logged.model_id}" if is_server(uri) else logged.artifact_location
+    version = client.create_model_version(study, source, run_id=run_id, tags=dict(tags))
+    versions = [{"name": study, "version": version.version}]
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
+    if run_id is not None:
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return int(version.version)
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[None]:
+    """Let what MLflow throws be a StoreError that shows no password."""
+    apply_settings()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise StoreError.of(
+            "MLflow must answer.",
+            scrubbed(f"{type(error).__name__}: {error}", uri),
+            "Start the tracking server or mend the store, then run again.",
+            hidden(uri),
+        ) from error

@@ -1,0 +1,60 @@
+"""The MLflow UI on a study's store, for this machine only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import StoreError
+from pipeline.tracking.store import check_store, hidden, is_server
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Window:
+    """How to start the UI: the words, what to add to the environment, and where it then is."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    address: str
+
+
+def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
+    """How to start the MLflow UI on the store at `uri`.
+
+    Raises:
+        StoreError: the store is impossible, or is a server, which has its own UI.
+    """
+    check_store(uri)
+    if is_server(uri):
+        raise StoreError.of(
+            "the UI must be started on a database.",
+            "a tracking server, which has its own",
+            f"Open {hidden(uri)} in a browser.",
+            hidden(uri),
+        )
+    # A pattern without the port never matches, and the default ones let 10.evil.com in.
+    hosts = ",".join((f"{HOST}:{port}", f"localhost:{port}"))
+    origins = ",".join((f"http://{HOST}:{port}", f"http://localhost:{port}"))
+    command = (
+        sys.executable,
+        *("-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--allowed-hosts", hosts, "--cors-allowed-origins", origins, "--x-frame-options", "DENY"),
+        *("--no-serve-artifacts", "--default-artifact-root", artifacts.absolute().as_uri()),
+    )
+    return Window(command, _environment(uri), f"http://{HOST}:{port}")
+
+
+def _environment(uri: str) -> dict[str, str]:
+    return {
+        # Other users of the machine can read the command, so a password must not stand in it.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
+    }

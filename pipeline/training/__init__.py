@@ -1,0 +1,20 @@
+"""Doors to Keras: trainers behind one admit, advance, evict, whose order of results is a virtual clock's.
+
+with Processes(settings(...), places(), folder) as crew:
+    trainer = VirtualTrainer(crew, price, recorded)
+"""
+
+from pipeline.training.clock import Crew, VirtualTrainer
+from pipeline.training.crew import Processes
+from pipeline.training.machine import THREADS, accelerators, machine, places, program_name
+
+__all__ = [
+    "THREADS",
+    "Crew",
+    "Processes",
+    "VirtualTrainer",
+    "accelerators",
+    "machine",
+    "places",
+    "program_name",
+]

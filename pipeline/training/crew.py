@@ -1,0 +1,242 @@
+"""Processes on this machine that train: one per core, or one per accelerator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.errors import DataError, Problem, StoreError
+from pipeline.trial import EpochResult, Trial
+
+Message = dict[str, Any]
+
+# Two orders a worker: one in work, one waiting, so that it never idles while the coordinator thinks.
+ORDERS_A_WORKER = 2
+MAX_TRIES = 2
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "KERAS_BACKEND": "tensorflow",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass
+class _Job:
+    """A trial in flight: which epochs were ordered, which results have come."""
+
+    # What the workers know it by: never used twice, so no late answer is taken for another trial's.
+    token: int
+    trial: Trial
+    began: int
+    price: int
+    worker: int
+    ordered: int = 0
+    tries: int = 1
+    results: dict[int, EpochResult] = field(default_factory=dict)
+
+    @property
+    def due(self) -> int:
+        return self.began + (self.ordered + 1) * self.price
+
+    @property
+    def left(self) -> int:
+        return (self.trial.epochs - self.ordered) * self.price
+
+
+@dataclass
+class _Hand:
+    """A worker process, seen from here."""
+
+    process: subprocess.Popen[str]
+    orders: deque[tuple[int, int]] = field(default_factory=deque)
+    is_ready: bool = False
+
+
+class Processes:
+    """Worker processes behind the virtual clock; a context manager that leaves none behind.
+
+    Args:
+        settings: what a worker needs to open its program (see `worker`), as JSON values.
+        places: one entry per worker, the environment that gives it a device of its own.
+        log_folder: where the workers' standard error goes.
+    """
+
+    def __init__(self, settings: Message, places: list[Mapping[str, str]], log_folder: Path) -> None:
+        self._settings = settings
+        self._places = places
+        self._log_folder = log_folder
+        self._hands: list[_Hand] = []
+        self._jobs: dict[int, _Job] = {}
+        self._tokens: dict[int, _Job] = {}
+        self._num_tokens = 0
+        self._inbox: queue.Queue[tuple[int, subprocess.Popen[str], Message | None]] = queue.Queue()
+        self.device = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hand in self._hands:
+            hand.process.kill()
+        for hand in self._hands:
+            hand.process.wait()
+            for pipe in (hand.process.stdin, hand.process.stdout):
+                _close(pipe)
+
+    def start(self, trial: Trial, began: int, price: int) -> None:
+        """Give a trial to the worker with the least left to do."""
+        if not self._hands:
+            # Not before there is something to train: a search that is all recorded starts no TensorFlow.
+            self._log_folder.mkdir(parents=True, exist_ok=True)
+            self._hands = [self._hired(index) for index in range(len(self._places))]
+        loads = [0] * len(self._hands)
+        for job in self._jobs.values():
+            loads[job.worker] += job.left
+        job = _Job(self._num_tokens, trial, began, price, loads.index(min(loads)))
+        self._num_tokens += 1
+        self._jobs[trial.number] = self._tokens[job.token] = job
+        self._introduce(job)
+        self._order()
+
+    def result(self, number: int, epoch: int) -> EpochResult:
+        """Wait for one epoch's result; meanwhile the workers work ahead."""
+        job = self._jobs[number]
+        while epoch not in job.results:
+            self._order()
+            self._hear(*self._inbox.get())
+        return job.results.pop(epoch)
+
+    def stop(self, number: int) -> None:
+        """Forget a trial; an epoch of it that is being trained is trained in vain."""
+        job = self._jobs.pop(number)
+        del self._tokens[job.token]
+        self._tell(job.worker, {"do": "drop", "number": job.token})
+        self._order()
+
+    def _hired(self, index: int) -> _Hand:
+        environment = {**os.environ, **ENVIRONMENT, **self._places[index]}
+        with self._log(index).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline.training.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+                # A Ctrl-C in the terminal is for the coordinator alone.
+                start_new_session=True,
+            )
+        threading.Thread(target=self._listen, args=(index, process), daemon=True).start()
+        _write(process, {"do": "open", **self._settings})
+        return _Hand(process)
+
+    def _log(self, index: int) -> Path:
+        return self._log_folder / f"worker-{index}.log"
+
+    def _listen(self, index: int, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101  Popen was given a pipe
+        for line in process.stdout:
+            self._inbox.put((index, process, json.loads(line)))
+        self._inbox.put((index, process, None))
+
+    def _introduce(self, job: _Job) -> None:
+        trial = job.trial
+        message = {"do": "start", "number": job.token, "configuration": dict(trial.configuration)}
+        message |= {"epochs": trial.epochs, "chance": list(trial.chance), "name": trial.number}
+        self._tell(job.worker, message)
+
+    def _tell(self, index: int, message: Message) -> None:
+        _write(self._hands[index].process, message)
+
+    def _order(self) -> None:
+        """Keep every worker busy with the epoch of its trials that is due first."""
+        for index, hand in enumerate(self._hands):
+            while len(hand.orders) < ORDERS_A_WORKER:
+                jobs = [
+                    job
+                    for job in self._jobs.values()
+                    if job.worker == index and job.ordered < job.trial.epochs
+                ]
+                if not jobs:
+                    break
+                job = min(jobs, key=lambda job: (job.due, job.trial.number))
+                job.ordered += 1
+                hand.orders.append((job.token, job.ordered))
+                self._tell(index, {"do": "epoch", "number": job.token, "epoch": job.ordered})
+
+    def _hear(self, index: int, process: subprocess.Popen[str], message: Message | None) -> None:
+        hand = self._hands[index]
+        if process is not hand.process:
+            return
+        if message is None:
+            self._bury(index)
+        elif message["said"] == "ready":
+            self.device = message["device"]
+            hand.is_ready = True
+        elif message["said"] == "refused":
+            raise DataError(Problem(**message["problem"]))
+        else:
+            hand.orders.popleft()
+            self._note(message)
+
+    def _note(self, message: Message) -> None:
+        job = self._tokens.get(message["number"])
+        if job is None or message["said"] == "dropped":
+            return
+        number, epoch = job.trial.number, message["epoch"]
+        if message["said"] == "failed":
+            job.results[epoch] = EpochResult(number, epoch, reason=message["reason"])
+            job.ordered = job.trial.epochs
+        else:
+            job.results[epoch] = EpochResult(number, epoch, message["metrics"], message["seconds"])
+
+    def _bury(self, index: int) -> None:
+        """A worker has died: its trials start again on a new one, the trial in work for the last time."""
+        hand = self._hands[index]
+        code = hand.process.wait()
+        if not hand.is_ready:
+            raise StoreError.of(
+                "a training process must start.",
+                f"exit status {code}",
+                "Read the last lines of this file.",
+                str(self._log(index)),
+            )
+        guilty = hand.orders[0][0] if hand.orders else None
+        self._hands[index] = self._hired(index)
+        for job in self._jobs.values():
+            if job.worker != index:
+                continue
+            job.tries += job.token == guilty
+            if job.tries > MAX_TRIES:
+                epoch = hand.orders[0][1]
+                reason = f"the training process died {MAX_TRIES} times (exit status {code})"
+                job.results[epoch] = EpochResult(job.trial.number, epoch, reason=reason)
+                job.ordered = job.trial.epochs
+            else:
+                job.ordered = 0
+                self._introduce(job)
+
+
+def _write(process: subprocess.Popen[str], message: Message) -> None:
+    assert process.stdin is not None  # noqa: S101  Popen was given a pipe
+    # The listener will report a death; what was said to the dead is said again to the next.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+
+
+def _close(pipe: Any) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        pipe.close()

@@ -1,0 +1,41 @@
+"""Trained weights on a split: what a served model would answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import models
+from pipeline.space import Value
+from pipeline.training.framework import set_up
+from pipeline.training.machine import THREADS
+
+BATCH_SIZE = 1_000
+# The smallest probability of a float32 softmax that has not sunk to zero.
+TINY = float(np.finfo(np.float32).tiny)
+
+
+def restore(
+    configuration: Mapping[str, Value], shape: models.Shape, num_classes: int, weights_path: Path
+) -> keras.Model:
+    """The configuration's model with the weights of a `.weights.h5` file."""
+    set_up(THREADS)
+    model = models.build(configuration, shape, num_classes, lambda _: 1)
+    keras.Model(model.inputs, model.outputs).load_weights(weights_path)
+    return model
+
+
+def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Class probabilities (num_images, num_classes) of raw images (num_images, height, width, channels)."""
+    probabilities = model.predict(images, batch_size=BATCH_SIZE, verbose=0)
+    return np.asarray(probabilities, dtype=np.float64)
+
+
+def mean_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The mean cross-entropy of the true classes, in nats."""
+    of_true = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_true, TINY)).mean())

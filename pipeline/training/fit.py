@@ -1,0 +1,79 @@
+"""Plain Keras: one `model.fit` an epoch, as any tutorial does it, with every draw seeded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import models, seeds
+from pipeline.trial import Metrics, Trial
+
+Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+# The batch size of validation moves no weight; larger is faster.
+VAL_BATCH_SIZE = 1_000
+
+
+class Fit:
+    """Trains trials with `model.fit`, side by side, none touching another's chance.
+
+    Args:
+        train: images (num_images, height, width, channels), uint8, 0-255; labels (num_images,), int64.
+        val: likewise.
+    """
+
+    def __init__(self, train: Split, val: Split, num_classes: int, seed: int) -> None:
+        self._train = train
+        self._val = val
+        self._num_classes = num_classes
+        self._seed = seed
+        self._models: dict[int, tuple[Trial, keras.Model, int]] = {}
+
+    def start(self, trial: Trial) -> None:
+        """Make the trial's model from its configuration and seeds."""
+        shape = self._train[0].shape[1:]
+        model = models.build(trial.configuration, shape, self._num_classes, seed_of(self._seed, trial))
+        self._models[trial.number] = (trial, model, 0)
+
+    def epoch(self, number: int) -> Metrics:
+        """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
+        trial, model, done = self._models[number]
+        # fit's own shuffling draws from a generator that all models of the process share.
+        images, labels = self._train
+        order = shuffled(self._seed, trial, done + 1, len(labels))
+        history = model.fit(
+            images[order],
+            labels[order],
+            batch_size=int(trial.configuration["batch_size"]),
+            validation_data=self._val,
+            validation_batch_size=VAL_BATCH_SIZE,
+            initial_epoch=done,
+            epochs=done + 1,
+            shuffle=False,
+            verbose=0,
+        ).history
+        self._models[number] = (trial, model, done + 1)
+        return {name: float(values[-1]) for name, values in history.items()}
+
+    def save(self, number: int, path: Path) -> None:
+        """Write the trial's weights as a Keras `.weights.h5` file."""
+        model = self._models[number][1]
+        # A view without an optimizer: its state would triple the file and be of no use to anyone.
+        keras.Model(model.inputs, model.outputs).save_weights(path)
+
+    def drop(self, number: int) -> None:
+        """Forget the trial."""
+        self._models.pop(number, None)
+
+
+def seed_of(study_seed: int, trial: Trial) -> models.SeedOf:
+    """A name to a seed, for one trial."""
+    return lambda name: seeds.stream(study_seed, *trial.chance, name)
+
+
+def shuffled(study_seed: int, trial: Trial, epoch: int, num_images: int) -> NDArray[np.int64]:
+    """The order of the training images in one epoch of one trial: a permutation of (num_images,)."""
+    return seeds.generator(study_seed, *trial.chance, "order", epoch).permutation(num_images)

@@ -1,0 +1,75 @@
+"""What this machine trains on, found without importing a framework."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.errors import StudyError
+
+# One thread an operation: results change with the number of threads, and small models gain nothing from more.
+THREADS = 1
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def accelerators() -> list[str]:
+    """The NVIDIA accelerators' names that this process may use, in their order; empty on a plain machine."""
+    names = []
+    for information in sorted(NVIDIA.glob("*/information")):
+        fields = dict(line.split(":", 1) for line in information.read_text().splitlines() if ":" in line)
+        names.append(fields.get("Model", "GPU").strip())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return names
+    chosen = [int(index) for index in visible.split(",") if index.strip().isdigit()]
+    return [names[index] for index in chosen if index < len(names)]
+
+
+def machine() -> dict[str, str]:
+    """What equal bits may depend on: processor, accelerators, threads."""
+    return {
+        "processor": _processor(),
+        "accelerators": ", ".join(accelerators()) or "none",
+        "threads": str(THREADS),
+    }
+
+
+def places(most: int) -> list[Mapping[str, str]]:
+    """One environment per worker: one worker an accelerator, else one a core, at most `most`.
+
+    The number of workers changes no result. STUDY_WORKERS sets it by hand.
+    """
+    found = accelerators()
+    if found:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if found else []
+        indices = [index.strip() for index in visible if index.strip().isdigit()]
+        indices = indices or [str(index) for index in range(len(found))]
+        return [{"CUDA_VISIBLE_DEVICES": index} for index in indices[:most]]
+    return [{"CUDA_VISIBLE_DEVICES": "-1"} for _ in range(min(_num_workers(), most))]
+
+
+def program_name(wanted: str) -> str:
+    """Which trainer `auto` is; the others are themselves."""
+    return "fit" if wanted == "auto" else wanted
+
+
+def _num_workers() -> int:
+    given = os.environ.get("STUDY_WORKERS", "")
+    if not given:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not given.isdigit() or not 1 <= int(given) <= 256:
+        raise StudyError.of(
+            "must be a whole number from 1 to 256.", repr(given), "Change it, or unset it.", "STUDY_WORKERS"
+        )
+    return int(given)
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,146 @@
+"""A process that trains: single-threaded, told what to do by JSON lines, gone when its coordinator is gone.
+
+{"do": "open", ...}  {"do": "start", ...}  {"do": "epoch", ...}  {"do": "drop", ...}      in, standard input
+{"said": "ready", ...}  {"said": "epoch", ...}  {"said": "failed", ...}                   out, standard output
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pipeline.errors import PipelineError
+from pipeline.trial import Metrics, Trial
+
+Message = dict[str, Any]
+
+
+class Program(Protocol):
+    """One way to train: plain fit, or a compiled epoch."""
+
+    def start(self, trial: Trial) -> None:
+        """Make the trial's model."""
+
+    def epoch(self, number: int) -> Metrics:
+        """Train the trial for its next epoch; loss, accuracy, val_loss, val_accuracy after it."""
+
+    def save(self, number: int, path: Path) -> None:
+        """Write the trial's weights as a Keras `.weights.h5` file."""
+
+    def drop(self, number: int) -> None:
+        """Forget the trial."""
+
+
+class Worker:
+    """Does epochs in the order in which they are asked for, and skips those of dropped trials."""
+
+    def __init__(self, program: Program, say: Callable[[Message], None], weights_folder: Path | None) -> None:
+        self._program = program
+        self._say = say
+        self._weights_folder = weights_folder
+        self._trials: dict[int, Trial] = {}
+        self._names: dict[int, int] = {}
+        self._wanted: deque[tuple[int, int]] = deque()
+
+    def hear(self, message: Message) -> None:
+        """Take an order; epochs wait until `work`."""
+        number = message["number"]
+        if message["do"] == "start":
+            trial = Trial(number, {}, message["configuration"], message["epochs"], tuple(message["chance"]))
+            self._trials[number] = trial
+            self._names[number] = message["name"]
+        elif message["do"] == "epoch":
+            self._wanted.append((number, message["epoch"]))
+        elif message["do"] == "drop":
+            self._trials.pop(number, None)
+            self._names.pop(number, None)
+            self._program.drop(number)
+
+    def has_work(self) -> bool:
+        """Whether an epoch waits."""
+        return bool(self._wanted)
+
+    def work(self) -> None:
+        """Do the epoch that has waited longest."""
+        number, epoch = self._wanted.popleft()
+        trial = self._trials.get(number)
+        if trial is None:
+            self._say({"said": "dropped", "number": number, "epoch": epoch})
+            return
+        began = time.perf_counter()
+        try:
+            metrics = self._trained(trial, epoch)
+        # Whatever one configuration does wrong fails its own trial; the search goes on.
+        except Exception as error:
+            first_line = next(iter(str(error).splitlines()), "")
+            reason = f"{type(error).__name__}: {first_line[:300]}"
+            self._trials.pop(number, None)
+            self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
+            return
+        seconds = time.perf_counter() - began
+        self._say({"said": "epoch", "number": number, "epoch": epoch, "metrics": metrics, "seconds": seconds})
+
+    def _trained(self, trial: Trial, epoch: int) -> Metrics:
+        if epoch == 1:
+            self._program.start(trial)
+        metrics = self._program.epoch(trial.number)
+        if epoch == trial.epochs and self._weights_folder:
+            path = self._weights_folder / f"{self._names[trial.number]}.weights.h5"
+            aside = self._weights_folder / f".{os.getpid()}.weights.h5"
+            self._program.save(trial.number, aside)
+            aside.replace(path)
+        return metrics
+
+
+def main() -> None:
+    """Serve the coordinator at the other end of standard input until it is done or gone."""
+    # A Ctrl-C in the terminal reaches this process too; the coordinator decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    # Libraries print to standard output; none of that may stand between the replies.
+    os.dup2(2, 1)
+    inbox: queue.Queue[Message] = queue.Queue()
+    threading.Thread(target=_listen, args=(sys.stdin, inbox), daemon=True).start()
+
+    def say(message: Message) -> None:
+        replies.write(json.dumps(message) + "\n")
+
+    try:
+        settings = inbox.get()
+        worker = _opened(settings, say)
+    except PipelineError as error:
+        say({"said": "refused", "problem": vars(error.problems[0])})
+        return
+    while True:
+        while not worker.has_work() or not inbox.empty():
+            worker.hear(inbox.get())
+        worker.work()
+
+
+def _listen(orders: IO[str], inbox: queue.Queue[Message]) -> None:
+    """Pass orders on; when the coordinator is gone, be gone, in the middle of an epoch too."""
+    for line in orders:
+        inbox.put(json.loads(line))
+    os._exit(0)
+
+
+def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
+    from pipeline.training import framework
+
+    program, device = framework.open_program(settings)
+    say({"said": "ready", "device": device})
+    folder = settings["weights_folder"]
+    return Worker(program, say, Path(folder) if folder else None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""report.md: the whole study in little text, whatever names are in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+from test_report import made
+
+from pipeline.report import markdown
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[a](javascript:alert(1))",
+    "![a](https://evil.example/a.png)",
+    "| a | b |\n# heading",
+    "`code` **bold** _it_ ~~no~~",
+    "</td></table><a href='//evil.example'>x</a>",
+    "https://evil.example www.evil.example",
+    "\u202ekcatta\x00\x1b[31m",
+]
+
+
+def test_the_table_of_arms_counts_trials() -> None:
+    """Trials by state, epochs trained, best complete score, confirmed score: one row an arm."""
+    findings = made()
+    best = findings.complete().groupby("arm")["score"].max()["keras_tuner"]
+    row = f"| keras_tuner | 24 | 16 | 7 | 1 | 111 | {100 * best:.2f} % | 98.38 % (98.35 to 98.42) |"
+    assert row in markdown(findings)
+
+
+def test_failures_are_counted_by_reason() -> None:
+    """The report says how many trials failed and why, also where no reason was recorded."""
+    findings = made()
+    findings.trials.loc[findings.trials["state"] == "failed", "reason"] = ["loss is NaN.", np.nan]
+    assert "2 trials failed: loss is NaN (1); no reason recorded (1)." in markdown(findings)
+
+
+@pytest.mark.parametrize(
+    ("granted", "start"), [(True, "The winner is now champion"), (False, "The winner was not made champion")]
+)
+def test_the_champion_sentence_gives_the_reason(granted: bool, start: str) -> None:
+    """Granted or not, the report says why."""
+    findings = made()
+    findings.evidence["champion"] = {"granted": granted, "reason": "the intervals say so."}
+    assert f"\n{start}: the intervals say so.\n" in markdown(findings)
+
+
+def test_mcnemar_and_optimism_are_told() -> None:
+    """The paired test on one pair of models, and what the search promised too much."""
+    text = markdown(made())
+    assert "only the winner's is right on 60 test images and only the baseline's on 41" in text
+    assert "(exact McNemar test, p = 0.073)" in text
+    assert "The search promised 0.18 points too much, the optimism of choosing the best of many." in text
+
+
+def test_duplicates_are_told_by_place() -> None:
+    """Images that appear twice are counted within and across splits; none is said too."""
+    findings = made()
+    assert "twice: 5 within train, 3 of test also in train (1 under another label)." in markdown(findings)
+    clean = replace(findings, card={**findings.card, "duplicates": {"within": {}, "across": {}}})
+    assert "No image appears twice." in markdown(clean)
+
+
+def test_a_minimized_loss_is_told_as_one() -> None:
+    """With a loss as objective the best is the lowest, scores are no percentages, gaps no points."""
+    findings = made(objective='minimize = "val_loss"')
+    best = findings.complete().groupby("arm")["score"].min()["optuna"]
+    text = markdown(findings)
+    assert f" | 111 | {best:.4f} | " in text
+    assert "sought the lowest validation loss" in text
+    assert "+0.0003, 95 % interval" in text
+
+
+def test_a_bare_card_is_enough() -> None:
+    """A data card without counts costs the table of splits and nothing else."""
+    assert "## How it was done" in markdown(replace(made(), card={}))
+
+
+def test_the_text_stays_small() -> None:
+    """The largest study still gives fewer than 120 lines, and says what it leaves out."""
+    compare = f"[compare]\nepochs = {{ choice = {list(range(1, 33))} }}"
+    findings = made(classes=[f"class {index}" for index in range(150)], compare=compare, num_trials=6)
+    findings.evidence["candidates"] *= 60
+    text = markdown(findings)
+    assert text.count("\n") < 120
+    assert "22 more arms in trials.csv." in text
+    assert "the 20 with the lowest recall are shown; 130 are not." in text
+
+
+def test_hostile_names_stay_text_in_markdown() -> None:
+    """No question, class, path or reason becomes markup, HTML, a link or a heading in report.md."""
+    findings = made(question="\n\n# ".join(HOSTILE), classes=HOSTILE)
+    findings.trials.loc[findings.trials["state"] == "failed", "reason"] = HOSTILE[:2]
+    findings.evidence["champion"]["reason"] = " ".join(HOSTILE)
+    reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    plain, page = reader.render(markdown(made())), reader.render(markdown(findings))
+    tags = re.compile(r"<(/?[a-z0-9]+)")
+    assert set(tags.findall(page)) == set(tags.findall(plain))
+    assert page.count("<h1>") == 1
+    assert page.count("<strong>") == 2
+    assert "://" not in markdown(findings)
+    assert "\u202e" not in page

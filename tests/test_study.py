@@ -1,0 +1,198 @@
+"""A study file read into a frozen definition."""
+
+import json
+import re
+
+import pytest
+
+from pipeline.errors import StudyError
+from pipeline.files import digest
+from pipeline.study import check_name, load, parse, template
+
+STUDY = """
+question = "Which?"
+dataset = "mnist"
+seed = 1
+[space]
+learning_rate = { choice = [1, 0.1] }
+[search]
+trials = 4
+"""
+
+
+def study(*added: str, text: str = STUDY):
+    """The study of `text` with lines added to it."""
+    return parse("\n".join([text, *added]), "tiny")
+
+
+def test_what_a_file_leaves_out_is_the_tutorials():
+    """Without [baseline] and [fixed] the plain network of the tutorial is trained, for its 5 epochs."""
+    plain = study()
+    assert plain.baseline.configuration["hidden_units"] == plain.fixed["hidden_units"] == 128
+    assert (plain.model, plain.trainer, plain.objective.metric) == ("mlp", "auto", "val_accuracy")
+    assert plain.objective.is_maximized
+    assert plain.arms[0].epochs == 5
+
+
+def test_what_is_searched_is_not_fixed():
+    """Every hyperparameter is either searched or fixed, never both, never neither."""
+    names = {*study().fixed, *study().space.names}
+    assert names == set(study().baseline.configuration)
+    assert "learning_rate" not in study().fixed
+
+
+def test_a_rate_of_one_is_a_float_wherever_it_stands():
+    """1 and 1.0 are one rate: in a choice, a range, a baseline, a start, a comparison."""
+    read = study("start_with = [{ learning_rate = 1 }]", "[baseline]", "learning_rate = 1")
+    rates = [
+        *read.space.dimensions[0].values.values,
+        read.baseline.configuration["learning_rate"],
+        read.search.start_with[0]["learning_rate"],
+        *study("[compare]", "zoom = { choice = [0, 0.5] }").compared[1],
+    ]
+    assert [type(rate) for rate in rates] == [float] * 6
+
+
+def test_a_study_that_compares_nothing_has_one_arm():
+    """Its sampler is the engine's first where the file names none, and it prunes nothing."""
+    [arm] = study().arms
+    assert (arm.name, arm.sampler, arm.pruner, arm.search.trials) == ("search", "tpe", "none", 4)
+
+
+def test_each_compared_value_is_an_arm():
+    """An arm is named after its value and differs from the others in that alone."""
+    relu, tanh = study("[compare]", 'activation = { choice = ["relu", "tanh"] }').arms
+    assert (relu.name, tanh.name) == ("relu", "tanh")
+    assert {**relu.fixed, "activation": "tanh"} == tanh.fixed
+    assert relu.search == tanh.search
+
+
+def test_compared_engines_have_each_its_own_sampler():
+    """The pruner of the file is Optuna's; Keras Tuner has none."""
+    optuna, keras_tuner = study(
+        'pruner = "median"', "[compare]", 'engine = { choice = ["optuna", "keras_tuner"] }'
+    ).arms
+    assert (optuna.sampler, optuna.pruner) == ("tpe", "median")
+    assert (keras_tuner.sampler, keras_tuner.pruner) == ("bayesian", "none")
+
+
+def test_a_loss_is_minimized():
+    """The objective's key is the direction, its value the metric."""
+    read = study(text='objective = { minimize = "val_loss" }\n' + STUDY)
+    assert (read.objective.metric, read.objective.is_maximized) == ("val_loss", False)
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ('"digits"', {"name": "digits"}),
+        ('{ npz = "data/raw/mine.npz" }', {"npz": "data/raw/mine.npz"}),
+        ('{ folder = "../Bilder äöü" }', {"folder": "../Bilder äöü"}),
+    ],
+)
+def test_a_data_set_is_a_name_or_the_users_own(written, found):
+    """The user's own images stand as a path to a file or a folder."""
+    text = STUDY.replace('"mnist"', written)
+    assert study(text=text).dataset.model_dump(exclude_none=True) == found
+
+
+def test_a_baseline_value_that_does_not_count_may_lie_outside():
+    """Filters of a baseline without filters are never compared with anything."""
+    hung = 'model = { choice = ["mlp", "cnn"] }\nfilters = { int = [16, 32], when = { model = "cnn" } }'
+    text = STUDY.replace("[space]", f"[space]\n{hung}")
+    assert study("[baseline]", "filters = 8", text=text).baseline.configuration["filters"] == 8
+    with pytest.raises(StudyError, match=re.escape("[baseline] filters: must lie inside the space")):
+        study("[baseline]", "filters = 8", 'model = "cnn"', text=text)
+
+
+def test_a_plan_is_json_and_the_same_each_time():
+    """What stages depend on can be written, compared and fingerprinted."""
+    plan = study().plan()
+    assert digest(json.loads(json.dumps(plan, allow_nan=False))) == digest(study().plan())
+    assert set(plan) == {"prepare", "baseline", "search", "confirm", "report"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stages"),
+    [
+        ("seed = 1", "seed = 1 # as good as any", set()),
+        ("[1, 0.1]", "[1.0, 0.1]", set()),
+        ("[search]", "[confirm]\ntop = 3\n[search]", set()),
+        ("Which?", "Which one?", {"report"}),
+        ("trials = 4", "trials = 5", {"search"}),
+        ("[1, 0.1]", "[0.1, 1]", {"search"}),
+        ("[search]", "[confirm]\ntop = 2\n[search]", {"confirm"}),
+        ("[search]", "[split]\nval = 0.1\n[search]", {"prepare"}),
+        ("[search]", "[baseline]\nlearning_rate = 1\n[search]", {"baseline", "confirm"}),
+        ("seed = 1", "seed = 2", {"prepare", "baseline", "search", "confirm"}),
+    ],
+)
+def test_an_edit_reruns_the_stages_that_it_concerns(old, new, stages):
+    """A comment reruns nothing, the question the report, a space the search."""
+    before, after = study().plan(), study(text=STUDY.replace(old, new)).plan()
+    assert {stage for stage in before if before[stage] != after[stage]} == stages
+
+
+def test_a_study_is_named_after_its_folder(tmp_path, monkeypatch):
+    """The file's own text, Windows line ends and all, is kept for the record."""
+    path = tmp_path / "mnist-mlp" / "study.toml"
+    path.parent.mkdir()
+    path.write_bytes(STUDY.replace("\n", "\r\n").encode())
+    assert load(path).name == "mnist-mlp"
+    assert load(path).text.encode() == path.read_bytes()
+    monkeypatch.chdir(path.parent)
+    assert load(path.relative_to(path.parent)) == load(path)
+
+
+def test_the_template_is_a_study_without_problems():
+    """A new study can be run as it is, on data that needs no download."""
+    read = parse(template("my-study"), "my-study")
+    assert (read.dataset.name, read.search.trials) == ("mnist-sample", 12)
+    assert "dvc repro report@my-study" in read.text
+
+
+def test_what_the_template_comments_out_works_too():
+    """Taking the # from its comparison makes a study with two arms."""
+    text = re.sub(r"^# (\[compare\]|activation)", r"\1", template("x"), flags=re.MULTILINE)
+    assert [arm.name for arm in parse(text, "x").arms] == ["relu", "sigmoid"]
+
+
+def test_the_template_shows_every_table():
+    """A user sees there what a study file can say."""
+    for table in ("split", "baseline", "fixed", "compare", "space", "search", "confirm"):
+        assert f"[{table}]" in template("x")
+
+
+@pytest.mark.parametrize("name", ["a", "0", "mnist-mlp", "a_b-c", "x" * 64])
+def test_a_plain_name_may_name_a_study(name):
+    """Small letters, digits, dashes and underscores, 64 at most."""
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a/b",
+        "a b",
+        "..",
+        ".",
+        "x" * 600,
+        "-a",
+        "A",
+        "a\n",
+        "ü",
+        "a;b",
+        "$(a)",
+        "${a}",
+        "a\x00",
+        "raw",
+        "/",
+    ],
+)
+def test_a_name_that_could_be_more_than_a_name_is_refused(name):
+    """A study's name becomes a folder and a word in a shell line, so it is nothing else."""
+    message = "study name: a study's name must match [a-z0-9][a-z0-9_-]{0,63} and not be 'raw'.\nReceived: '"
+    for refusing in (check_name, template):
+        with pytest.raises(StudyError, match=re.escape(message)):
+            refusing(name)
