@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,18 @@ from pipeline.trial import Outcome
 class Ledger:
     """Outcomes by number, kept in a file that only grows.
 
-    A last line that was cut short by a kill is dropped; a line that is wrong anywhere else is refused.
+    A last line that was cut short by a kill is left out, and overwritten by the next one; a line that is
+    wrong anywhere else is refused. Reading changes nothing, so a search in flight may be looked at.
 
     Raises:
-        StoreError: the file is damaged, or cannot be written.
+        StoreError: the file is damaged, or cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.outcomes: dict[int, Outcome] = {}
         self.elapsed_seconds = 0.0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._read()
-        if path.exists() and path.stat().st_size > whole:
-            os.truncate(path, whole)
+        self._num_bytes = self._read()
 
     def append(self, outcome: Outcome, elapsed_seconds: float) -> None:
         """Keep an outcome; one that is already kept is not written again."""
@@ -37,24 +37,30 @@ class Ledger:
         if known is not None and known.state == outcome.state and known.curve == outcome.curve:
             return
         line = _line({"outcome": outcome.as_record(), "elapsed_seconds": elapsed_seconds})
-        start = self.path.stat().st_size if self.path.exists() else 0
-        try:
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            # Half a line in the middle of the file could never be told from damage.
-            os.truncate(self.path, start)
-            raise StoreError.of(
-                "the record of the search must be writable.",
-                error.strerror,
-                "Free space or mend the permissions, then run again: it goes on from here.",
-                str(self.path),
-            ) from error
-        if start == 0:
-            sync_folder(self.path.parent)
+        with self._usable():
+            try:
+                self._write(line)
+            except OSError:
+                # Half a line in the middle of the file could never be told from damage.
+                with suppress(OSError):
+                    os.truncate(self.path, self._num_bytes)
+                raise
+        self._num_bytes += len(line)
         self._note(outcome, elapsed_seconds)
+
+    def _write(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self.path.exists()
+        num_bytes = 0 if is_new else self.path.stat().st_size
+        if num_bytes > self._num_bytes:
+            os.truncate(self.path, self._num_bytes)
+        self._num_bytes = min(num_bytes, self._num_bytes)
+        with self.path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            sync_folder(self.path.parent)
 
     def _note(self, outcome: Outcome, elapsed_seconds: float) -> None:
         self.outcomes[outcome.trial.number] = outcome
@@ -62,9 +68,8 @@ class Ledger:
 
     def _read(self) -> int:
         """Take in every whole line; how many bytes they have."""
-        if not self.path.exists():
-            return 0
-        content = self.path.read_bytes()
+        with self._usable():
+            content = self.path.read_bytes() if self.path.exists() else b""
         position = 0
         while position < len(content):
             end = content.find(b"\n", position) + 1
@@ -82,6 +87,18 @@ class Ledger:
             self._note(Outcome.from_record(record["outcome"]), record["elapsed_seconds"])
             position = end
         return position
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError.of(
+                "the record of the search must be readable and writable.",
+                error.strerror or error,
+                "Free space or mend the permissions, then run again: it goes on from here.",
+                str(self.path),
+            ) from error
 
 
 def _line(record: dict[str, Any]) -> bytes:

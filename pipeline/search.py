@@ -99,6 +99,7 @@ class Loop:
     _outcomes: list[Outcome] = field(default_factory=list)
     _since_best: int = 0
     _best: float | None = None
+    _is_stuck: bool = False
 
     def run(self) -> list[Outcome]:
         """Spend the budget; the outcomes in the order in which they were told."""
@@ -113,7 +114,7 @@ class Loop:
 
     def _admit(self) -> bool:
         """Fill the places in flight; whether anything is in flight."""
-        while len(self._flying) < self.rules.parallel and not self._is_stuck():
+        while len(self._flying) < self.rules.parallel and not self._is_stuck:
             trial = self.engine.ask()
             if trial is None:
                 break
@@ -121,9 +122,6 @@ class Loop:
             self._curves[trial.number] = []
             self.trainer.admit(trial)
         return bool(self._flying)
-
-    def _is_stuck(self) -> bool:
-        return self.rules.patience is not None and self._since_best >= self.rules.patience
 
     def _drop(self) -> None:
         """Cut here: what is in flight counts for nothing, so a shorter search begins a longer one."""
@@ -164,11 +162,12 @@ class Loop:
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1
-        if outcome.state != "complete" or outcome.score is None:
-            return
         sign = 1 if self.rules.is_maximized else -1
-        if self._best is None or sign * outcome.score > sign * self._best:
-            self._best, self._since_best = outcome.score, 0
+        score = outcome.score if outcome.state == "complete" else None
+        if score is not None and (self._best is None or sign * score > sign * self._best):
+            self._best, self._since_best = score, 0
+        # For good, whatever the trials in flight find: so a search with more patience goes on from here.
+        self._is_stuck = self._is_stuck or self._since_best == self.rules.patience
 
 
 def _not_finite(metrics: Metrics) -> str:

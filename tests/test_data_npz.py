@@ -239,7 +239,8 @@ def test_the_same_image_twice_is_fine_where_no_split_is_given(path, tmp_path):
 def test_a_path_outside_the_raw_data_is_refused(tmp_path, given):
     """What lies outside data/raw is not watched, hence not read."""
     with pytest.raises(
-        DataError, match=r"must lie in data/raw, where a change is noticed.\nReceived: .*Move it there"
+        DataError,
+        match=r"^dataset: .* must lie in data/raw, where a change is noticed.\nReceived: .*Move it there",
     ):
         read_raw(Dataset(npz=given), tmp_path)
 

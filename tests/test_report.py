@@ -107,7 +107,8 @@ def _evidence(
     after: list[float], names: list[str], trials: pd.DataFrame, metric: str, chance: np.random.Generator
 ) -> dict[str, Any]:
     plain = {**DEFAULTS, "epochs": 6}
-    best = trials[trials["state"] == "complete"].sort_values("score").groupby("arm", sort=False).tail(1)
+    complete = trials[trials["state"] == "complete"]
+    best = complete.loc[complete.groupby("arm", sort=False)["score"].idxmax()]
     candidates = [
         {
             "arm": row["arm"],

@@ -88,8 +88,8 @@ def test_the_text_stays_small() -> None:
     findings.evidence["candidates"] *= 60
     text = markdown(findings)
     assert text.count("\n") < 120
-    assert "22 more arms in trials.csv." in text
-    assert "the 20 with the lowest recall are shown; 130 are not." in text
+    assert "24 more arms in trials.csv." in text
+    assert "the 15 with the lowest recall are shown; 135 are not." in text
 
 
 def test_hostile_names_stay_text_in_markdown() -> None:

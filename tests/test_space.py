@@ -167,3 +167,13 @@ def test_an_entry_is_read_with_its_parent():
 def test_a_step_that_fits_as_written_is_accepted(ends):
     """0.2 fits into [0.1, 0.3] although 0.3 - 0.1 is a little less than 0.2 in binary."""
     assert dimension("dropout", {"float": ends, "step": 0.2}).values.points()[-1] == ends[1]
+
+
+def test_a_choice_of_an_unknown_hyperparameter_still_needs_values():
+    """What nobody knows the bounds of is a number or a text all the same."""
+    [problem] = dimension("momentum", {"choice": [[0.9]]})
+    assert str(problem) == (
+        "each value of a choice must be a number or a text.\n"
+        "Received: [[0.9]]. Write momentum = { choice = [first, second] }."
+    )
+    assert dimension("momentum", {"choice": [0.9, 0]}).values.points() == (0.9, 0)

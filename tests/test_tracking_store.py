@@ -177,7 +177,7 @@ def test_facts_without_a_card_have_no_digest():
 
 def test_the_ui_is_for_this_machine_only(tmp_path):
     """The UI listens on loopback, with exact hosts, and with nothing on that runs code or reports home."""
-    window = ui_command(local_uri(tmp_path), tmp_path, port=5123)
+    window = ui_command(mlflow_database(tmp_path, _revisions()[1]), tmp_path, port=5123)
     words = " ".join(window.command)
     assert "--host 127.0.0.1 --port 5123" in words
     assert "--allowed-hosts 127.0.0.1:5123,localhost:5123 " in words

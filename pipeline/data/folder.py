@@ -79,7 +79,7 @@ def _class_folders(folder: Path, top: Path, root: Path) -> list[Path]:
         if not path.name.isprintable():
             raise DataError.of(
                 "a class must have a printable name.",
-                ascii(path.name),
+                path.name,
                 "Rename the folder.",
                 _name(path, top),
             )
@@ -97,7 +97,7 @@ def _image_files(folder: Path, top: Path, root: Path) -> list[Path]:
             known = ", ".join(SUFFIXES)
             raise DataError.of(
                 f"must be an image file ({known}).",
-                ascii(path.name),
+                path.name,
                 "Remove or convert it.",
                 _name(path, top),
             )

@@ -73,8 +73,6 @@ def _undamaged(name: str = "") -> Iterator[None]:
             # What NumPy remarks about an odd header helps nobody: it is taken or refused.
             warnings.simplefilter("ignore")
             yield
-    except DataError:
-        raise
     # In damaged bytes zipfile, zlib and NumPy raise whatever they happen to stumble on.
     except Exception as error:
         raise DataError.of(

@@ -46,6 +46,7 @@ def below_raw(given: str, root: Path) -> Path:
             f"the study's own data must lie in {RAW}, where a change is noticed.",
             repr(given),
             f"Move it there and write {RAW}/NAME.",
+            "dataset",
         )
     with placed(given):
         stay_below_raw(path, root)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pipeline.space import DEFAULTS, Space, Value
+from pipeline.space import DEFAULTS, Choice, Dimension, Space, Value
 from pipeline.study import Arm
 from pipeline.trial import Trial
 
@@ -30,18 +31,27 @@ class Assignment:
 
     def trial(self, number: int, values: dict[str, Value], epochs: int | None = None) -> Trial:
         """The trial that gives the active ones among `values` to the model, the rest fixed or default."""
-        # An engine may answer in NumPy's numbers; a record holds Python's.
-        active = {name: _plain(value) for name, value in self.space.active(values).items()}
+        given = [entry for entry in self.space if entry.name in values]
+        active = self.space.active({entry.name: _exact(values[entry.name], entry) for entry in given})
         epochs = epochs or self.arm.epochs
         configuration = {**DEFAULTS, **self.arm.fixed, **active, "epochs": epochs}
         # No arm among the names: trial 7 of every arm draws alike, so arms differ in their choices alone.
         return Trial(number, active, configuration, epochs, ("trial", number))
 
 
-def _plain(value: Value) -> Value:
+def _exact(value: Value, entry: Dimension) -> Value:
+    """The value as the study file would write it: Python's own number, inside its range, on its grid."""
+    # An engine may answer in NumPy's numbers, with the last digits of a sum or a power.
     item = getattr(value, "item", None)
     plain: Value = item() if item else value
-    return plain
+    if isinstance(entry.values, Choice) or isinstance(plain, str):
+        return plain
+    values = entry.values
+    if values.step is not None:
+        index = round((plain - values.low) / values.step)
+        plain = float(Fraction(str(values.low)) + index * Fraction(str(values.step)))
+    inside = min(max(plain, values.low), values.high)
+    return int(inside) if values.is_int else float(inside)
 
 
 def _optuna(assignment: Assignment) -> Engine:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import keras_tuner
 from keras_tuner import oracles
 
 from pipeline import seeds
-from pipeline.space import Choice, Space
+from pipeline.space import Choice, Dimension, Parent, Range, Space
 from pipeline.trial import Outcome, Trial
 
 if TYPE_CHECKING:
@@ -48,8 +51,9 @@ class KerasTunerEngine:
         )
         self._oracle.verbose = 0
         # The oracle writes files at every step; they are never read, since its memory is rebuilt by playing.
-        self._folder = tempfile.TemporaryDirectory(prefix="keras-tuner-")
-        self._oracle._set_project_dir(Path(self._folder.name), "oracle")
+        folder = tempfile.mkdtemp(prefix="keras-tuner-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._oracle._set_project_dir(Path(folder), "oracle")
         self._asked: dict[int, Any] = {}
         self._num_asked = 0
 
@@ -65,7 +69,8 @@ class KerasTunerEngine:
         self._asked[number] = asked
         self._num_asked += 1
         values = dict(asked.hyperparameters.values)
-        return self._assignment.trial(number, values, values.get("tuner/epochs"))
+        epochs = values.get("tuner/epochs")
+        return self._assignment.trial(number, _decoded(values, self._assignment.space), epochs)
 
     def report(self, trial: Trial, epoch: int, score: float) -> bool:  # noqa: ARG002  the seam's names
         """Go on, always: the oracles look at the last score alone."""
@@ -88,24 +93,45 @@ def hyperparameters(space: Space) -> Any:
     """The space in Keras Tuner's words."""
     registered = keras_tuner.HyperParameters()
     for entry in space:
-        if entry.parent:
-            with registered.conditional_scope(entry.parent[0], list(entry.parent[1])):
-                _register(registered, entry.name, entry.values)
-        else:
-            _register(registered, entry.name, entry.values)
+        with ExitStack() as scopes:
+            # A parent is known under its own conditions alone, so all are opened, the outermost first.
+            for name, at in reversed(_ancestry(entry, space)):
+                scopes.enter_context(registered.conditional_scope(name, list(at)))
+            _register(registered, entry)
     return registered
 
 
-def _register(registered: Any, name: str, values: Any) -> None:
+def _ancestry(entry: Dimension, space: Space) -> list[Parent]:
+    """The conditions at which an entry counts, its own first, then its parent's."""
+    if entry.parent is None:
+        return []
+    parent = next(known for known in space if known.name == entry.parent[0])
+    return [entry.parent, *_ancestry(parent, space)]
+
+
+def _register(registered: Any, entry: Dimension) -> None:
+    name, values = entry.name, entry.values
     if isinstance(values, Choice):
         registered.Choice(name, list(values.values))
-        return
-    kind = registered.Int if values.is_int else registered.Float
-    sampling = "log" if values.log else "linear"
-    step = None if values.log else values.step
-    if values.is_int and not values.log:
-        step = int(values.step or 1)
-    kind(name, values.low, values.high, step=step, sampling=sampling)
+    elif _is_stepped(values):
+        # Keras Tuner counts 0.0, 0.1 ... 0.5 with a rounded division and loses the last: it gets their places.
+        registered.Int(name, 0, (values.num_points() or 1) - 1)
+    elif values.is_int:
+        step = None if values.log else int(values.step or 1)
+        registered.Int(name, values.low, values.high, step=step, sampling="log" if values.log else "linear")
+    else:
+        registered.Float(name, values.low, values.high, sampling="log" if values.log else "linear")
+
+
+def _is_stepped(values: Range) -> bool:
+    return values.step is not None and not values.is_int
+
+
+def _decoded(values: dict[str, Any], space: Space) -> dict[str, Any]:
+    """The oracle's values, with places turned into what stands there."""
+    ranges = {entry.name: entry.values for entry in space if isinstance(entry.values, Range)}
+    stepped = {name: known for name, known in ranges.items() if name in values and _is_stepped(known)}
+    return values | {name: known.low + values[name] * (known.step or 0) for name, known in stepped.items()}
 
 
 def _quiet() -> warnings.catch_warnings[None]:

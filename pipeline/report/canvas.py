@@ -75,26 +75,24 @@ def scaled(metric: str, values: pd.Series | Floats) -> Floats:
     return numbers * 100 if wording.is_share(metric) else numbers
 
 
-def span(values: Floats, is_maximized: bool) -> tuple[float, float]:
+def span(values: Floats, is_maximized: bool, *always: float) -> tuple[float, float]:
     """Ends that hold all values but those far out on the bad side, which would flatten the rest.
 
     Source: Tukey (1977), Exploratory data analysis, section 2D: far out is 3 times the spread of the middle
     half away from it.
     """
     known = values[np.isfinite(values)]
-    if known.size == 0:
-        return (0.0, 1.0)
-    lower, upper = np.percentile(known, [25, 75])
+    lower, upper = np.percentile(known, [25, 75]) if known.size else (0.0, 0.0)
     reach = FAR_OUT * (upper - lower)
     inside = known[known >= lower - reach] if is_maximized else known[known <= upper + reach]
-    margin = 0.05 * float(np.ptp(inside)) or 0.01 * abs(float(inside[0])) or 0.01
-    return (float(inside.min()) - margin, float(inside.max()) + margin)
+    shown = np.append(inside, always) if inside.size or always else np.array([0.0, 1.0])
+    margin = 0.05 * float(np.ptp(shown)) or 0.01 * abs(float(shown[0])) or 0.01
+    return (float(shown.min()) - margin, float(shown.max()) + margin)
 
 
-def outside(values: Floats, ends: tuple[float, float]) -> str:
-    """A sentence on the values that the ends leave out, or nothing."""
-    hidden = int(np.count_nonzero((values < ends[0]) | (values > ends[1])))
-    return f" {wording.amount(hidden, 'trial')} beyond the edge: double-click to see all." if hidden else ""
+def num_outside(values: Floats, ends: tuple[float, float]) -> int:
+    """How many values the ends leave out."""
+    return int(np.count_nonzero((values < ends[0]) | (values > ends[1])))
 
 
 def label(name: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from scipy import stats
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
@@ -18,6 +19,7 @@ from pipeline.report.findings import Findings
 from pipeline.space import Choice, Dimension, Range, Value
 
 FEWEST_TRIALS = 10
+LEAST_EXPLAINED = 0.1
 NUM_TREES = 100
 NUM_SHUFFLES = 10
 UNUSED = "not used"
@@ -25,7 +27,9 @@ SHADES = [[0, "#dddddd"], [0.5, "#6baed6"], [1, "#08306b"]]
 
 
 def importance(findings: Findings) -> Picture:
-    """How much a forest that predicts the score loses when one hyperparameter is shuffled.
+    """How much a forest that predicts the trials' ranks loses when one hyperparameter is shuffled.
+
+    Ranks, because one trial that diverged would otherwise be all that the forest explains.
 
     Source: Breiman (2001), Random forests, section 10 (permutation importance).
     """
@@ -40,13 +44,14 @@ def importance(findings: Findings) -> Picture:
     features = _features(findings, trials)
     chance = seeds.stream(findings.study.seed, "report", "importance")
     forest = RandomForestRegressor(NUM_TREES, oob_score=True, random_state=chance, n_jobs=1)
-    forest.fit(features.to_numpy(), scores)
+    ranks = stats.rankdata(scores)
+    forest.fit(features.to_numpy(), ranks)
     found = permutation_importance(
-        forest, features.to_numpy(), scores, n_repeats=NUM_SHUFFLES, random_state=chance, n_jobs=1
+        forest, features.to_numpy(), ranks, n_repeats=NUM_SHUFFLES, random_state=chance, n_jobs=1
     )
     caption = (
-        "How much of a random forest's fit (R²) to the scores is lost when one hyperparameter is shuffled, "
-        f"with its spread over {NUM_SHUFFLES} shuffles. {_trust(float(forest.oob_score_))}"
+        "How much of a random forest's fit (R²) to the trials' ranks is lost when one hyperparameter is "
+        f"shuffled, with its spread over {NUM_SHUFFLES} shuffles. {_trust(float(forest.oob_score_))}"
     )
     figure = _bars(list(features.columns), found.importances_mean, found.importances_std)
     return Picture("importance", title, caption, figure)
@@ -60,17 +65,18 @@ def parallel(findings: Findings) -> Picture:
         return Picture("parallel", title, "Not shown: fewer than 2 trials are complete.", None)
     metric, is_maximized = findings.metric, findings.study.objective.is_maximized
     scores = canvas.scaled(metric, trials["score"].astype(float))
-    low, high = canvas.span(scores, is_maximized)
+    ends = canvas.span(scores, is_maximized)
+    shown = np.clip(scores, *ends)
     axes = [_axis(dimension, trials[dimension.name]) for dimension in findings.study.space]
     if findings.study.compared:
         axes.insert(0, _categories(findings.study.compared[0], findings.arms, trials["arm"].astype(str)))
-    axes.append(_scores(metric, scores))
+    axes.append(_scores(metric, shown))
     line = {
-        "color": canvas.short(scores),
+        "color": canvas.short(shown),
         "colorscale": SHADES,
         "reversescale": not is_maximized,
-        "cmin": low,
-        "cmax": high,
+        "cmin": ends[0],
+        "cmax": ends[1],
     }
     figure = canvas.draw(
         [go.Parcoords(line=line, dimensions=axes, labelfont={"size": 12}, tickfont={"size": 11})],
@@ -80,6 +86,8 @@ def parallel(findings: Findings) -> Picture:
     caption = (
         "A line is a complete trial, the darker the better. Drag along an axis to keep what passes there."
     )
+    if beyond := canvas.num_outside(scores, ends):
+        caption += f" {wording.amount(beyond, 'score')} beyond the edge drawn at the edge."
     return Picture("parallel", title, caption, figure, 130 * len(axes))
 
 
@@ -105,8 +113,10 @@ def _position(values: Range | Choice, cell: Value) -> float:
 
 
 def _trust(explained: float) -> str:
-    if explained <= 0:
-        return "Of trials that it has not seen, the forest explains nothing: do not trust this picture."
+    if explained < LEAST_EXPLAINED:
+        return (
+            "Of trials that it has not seen, the forest explains next to nothing: do not trust this picture."
+        )
     return f"Of trials that it has not seen, the forest explains {100 * explained:.0f} % of the variance."
 
 

@@ -40,7 +40,14 @@ def confusion(findings: Findings) -> Picture:
         traces,
         540,
         xaxis=canvas.axis("Predicted class", constrain="domain", **ticks),
-        yaxis=canvas.axis("True class", autorange="reversed", scaleanchor="x", constrain="domain", **ticks),
+        yaxis=canvas.axis(
+            "True class",
+            autorange="reversed",
+            scaleanchor="x",
+            constrain="domain",
+            constraintoward="top",
+            **ticks,
+        ),
     )
     least = min(420, 120 + 20 * len(counts))
     seeds = wording.amount(findings.evidence["repeats"], "seed")

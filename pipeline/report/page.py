@@ -141,7 +141,12 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _row(tag: str, cells: list[str], styles: list[str]) -> str:
     pairs = zip(cells, styles, strict=True)
-    return f"<tr>{''.join(f'<{tag}{style}>{_plain(cell)}</{tag}>' for cell, style in pairs)}</tr>"
+    return f"<tr>{''.join(f'<{tag}{style}>{_cell(cell)}</{tag}>' for cell, style in pairs)}</tr>"
+
+
+def _cell(plain: str) -> str:
+    # An interval stays in one piece where a narrow screen breaks the line.
+    return _plain(plain).replace(" to ", "&nbsp;to&nbsp;")
 
 
 def _paragraphs(*plain: str) -> str:

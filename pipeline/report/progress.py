@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipeline.report import canvas
+from pipeline.report import canvas, wording
 from pipeline.report.canvas import Picture
 from pipeline.report.findings import Findings
 
@@ -24,7 +24,7 @@ def history(findings: Findings) -> Picture:
     metric = findings.metric
     plain = float(canvas.scaled(metric, np.array([findings.evidence["baseline"]["val_score"]["mean"]]))[0])
     scores = canvas.scaled(metric, findings.trials["score"].astype(float))
-    ends = canvas.span(np.append(scores, plain), findings.study.objective.is_maximized)
+    ends = canvas.span(scores, findings.study.objective.is_maximized, plain)
     traces = [
         trace for index, arm in enumerate(findings.arms) for trace in _arm_history(findings, index, arm)
     ]
@@ -42,7 +42,9 @@ def history(findings: Findings) -> Picture:
         traces, 440, xaxis=canvas.axis("Trial (in order of asking)"), yaxis=canvas.metric_axis(metric, ends)
     )
     caption = "A filled mark is a complete trial, an open one was pruned and shows its last score."
-    return Picture("history", "How the best score grew", f"{caption}{canvas.outside(scores, ends)}", figure)
+    if hidden := canvas.num_outside(scores, ends):
+        caption += f" {wording.amount(hidden, 'trial')} beyond the edge: double-click to see all."
+    return Picture("history", "How the best score grew", caption, figure)
 
 
 def curves(findings: Findings) -> Picture:
@@ -104,7 +106,7 @@ def _arm_history(findings: Findings, index: int, arm: str) -> Iterator[go.Scatte
     so_far = complete.cummax() if findings.study.objective.is_maximized else complete.cummin()
     # The line goes on to the last trial, which may have been pruned or failed.
     yield go.Scatter(
-        x=[*trials.loc[is_complete, "number"].tolist(), trials["number"].max()],
+        x=[*trials.loc[is_complete, "number"].tolist(), int(trials["number"].max())],
         y=canvas.short([*so_far, so_far.iloc[-1]]),
         name=f"{name}, best so far" if findings.study.compared else "best so far",
         mode="lines",

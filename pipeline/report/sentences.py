@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.report import wording
 from pipeline.report.findings import Findings
+from pipeline.report.tables import MOST_ROWS
 from pipeline.statistics import Interval, paired_interval
 from pipeline.study import Arm, Dataset, Study
 
@@ -108,7 +109,8 @@ def method(findings: Findings) -> list[str]:
     each = ", and the best of each arm" if study.compared else ""
     seeds = wording.amount(findings.evidence["repeats"], "fresh seed")
     return [
-        f"Trained {_models(study)} on {_source(study.dataset)}, study seed {study.seed}; sought the {way} {metric}.",
+        f"Trained {_models(study)} on {_source(study.dataset)}, study seed {study.seed}; "
+        f"sought the {way} {metric}.",
         *_searches(study),
         f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {metric}. "
@@ -179,7 +181,13 @@ def _searches(study: Study) -> list[str]:
         alike.setdefault(_search(arm), []).append(arm.name)
     if study.compared is None:
         return [f"Search: {how}" for how in alike]
-    return [f"{'Arm' if len(arms) == 1 else 'Arms'} {', '.join(arms)}: {how}" for how, arms in alike.items()]
+    told = [f"{'Arm' if len(arms) == 1 else 'Arms'} {', '.join(arms)}: {how}" for how, arms in alike.items()]
+    rest = len(told) - MOST_ROWS
+    return (
+        [*told[:MOST_ROWS], f"{wording.amount(rest, 'more arm')} as the study file says."]
+        if rest > 0
+        else told
+    )
 
 
 def _search(arm: Arm) -> str:

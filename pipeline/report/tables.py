@@ -11,8 +11,8 @@ from pipeline.report import wording
 from pipeline.report.findings import Findings
 from pipeline.space import HYPERPARAMETERS
 
-MOST_ROWS = 10
-MOST_CLASSES = 20
+MOST_ROWS = 8
+MOST_CLASSES = 15
 RANGE = "(95 % interval)"
 
 

@@ -18,7 +18,7 @@ class Draft:
     """A study file in the middle of its reading.
 
     Attributes:
-        tables: every table as it stands in the file; empty where it is missing or no table.
+        tables: every table as it stands in the file; a stand-in where it is missing or no table.
         baseline, starts: the values that are in order by themselves.
         space: the entries that are in order by themselves.
         search: stand-ins replace what is wrong with it.
@@ -36,7 +36,7 @@ class Draft:
 
 def cross_checks(draft: Draft) -> Iterator[Problem]:
     """Every problem that shows only when two places of the file are seen together."""
-    yield from _objective(draft.objective)
+    yield from _objective(draft)
     yield from _split(draft.split)
     yield from _fixed(draft)
     for entry in draft.space:
@@ -48,13 +48,13 @@ def cross_checks(draft: Draft) -> Iterator[Problem]:
     yield from _starts(draft)
 
 
-def _objective(objective: Objective) -> Iterator[Problem]:
-    given = objective.model_dump(exclude_none=True)
-    advice = 'Write objective = { maximize = "val_accuracy" } or objective = { minimize = "val_loss" }.'
-    if len(given) != 1:
-        yield Problem("must have one of maximize, minimize.", as_toml(given), advice, "objective")
+def _objective(draft: Draft) -> Iterator[Problem]:
+    table, objective = draft.tables["objective"], draft.objective
+    advice = 'Write { maximize = "val_accuracy" } or { minimize = "val_loss" }.'
+    if len(table.keys() & {"maximize", "minimize"}) != 1:
+        yield Problem("must have one of maximize, minimize.", as_toml(table), advice, "objective")
     elif objective.is_maximized != objective.metric.endswith("accuracy"):
-        yield Problem("an accuracy is maximized, a loss minimized.", as_toml(given), advice, "objective")
+        yield Problem("an accuracy is maximized, a loss minimized.", as_toml(table), advice, "objective")
 
 
 def _split(split: Split) -> Iterator[Problem]:
@@ -86,7 +86,7 @@ def _parent(entry: Dimension, draft: Draft) -> Iterator[Problem]:
     if name not in order[: order.index(entry.name)]:
         must = "when must name a hyperparameter searched above this one."
         advice = f"Put {as_key(name)} into [space] above {entry.name}, or drop when."
-        yield Problem(must, f"when = {as_toml({name: list(values)})}", advice, where)
+        yield Problem(must, f"when = {as_toml(draft.tables['space'][entry.name]['when'])}", advice, where)
         return
     parent = next((known for known in draft.space if known.name == name), None)
     if parent is None:

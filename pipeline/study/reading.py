@@ -112,7 +112,8 @@ def parse(text: str, name: str) -> Study:
 
 def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:
     value = raw.get(key)
-    return value if isinstance(value, dict) else {}
+    stand_ins = {"search": tables.STAND_INS[Search], "objective": tables.STAND_INS[Objective]}
+    return value if isinstance(value, dict) else dict(stand_ins.get(key, {}))
 
 
 def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list[Problem]) -> Draft:
@@ -124,10 +125,8 @@ def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list
     if "compare" in given and not found["compare"]:
         advice = "Remove it, or write " + tables.TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
         problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
-    search = found["search"] if "search" in given else tables.STAND_INS[Search]
-    objective = found["objective"] if "objective" in given else {"maximize": "val_accuracy"}
     model = raw.get("model", DEFAULTS["model"])
-    spending = tables.checked(Search, search, "[search]", problems)
+    spending = tables.checked(Search, found["search"], "[search]", problems)
     return Draft(
         tables=found,
         model=model if HYPERPARAMETERS["model"].admits(model) else DEFAULTS["model"],
@@ -139,7 +138,7 @@ def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list
         space=tables.space(found["space"], problems),
         search=spending,
         split=tables.checked(Split, found["split"], "[split]", problems),
-        objective=tables.checked(Objective, objective, "objective", problems),
+        objective=tables.checked(Objective, found["objective"], "objective", problems),
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import HYPERPARAMETERS, Dimension, Space, Value, dimension
-from pipeline.study.definition import DATASET_NAMES, TRAINERS, Confirm, Dataset, Search, Split, Table
+from pipeline.study.definition import DATASET_NAMES, TRAINERS, Confirm, Dataset, Objective, Search, Split, Table
 
 MAX_QUESTION = 1_000
 T = TypeVar("T", bound=Table)
@@ -49,8 +49,11 @@ HOMES: Mapping[str, str] = {
     },
     **dict.fromkeys(TOP_LEVEL, "at the top of the file, above the first [table]"),
 }
-# A file that leaves out what it must give is read on with these, so that every other problem is found too.
-STAND_INS: Mapping[type[Table], Mapping[str, Any]] = {Search: {"trials": 100_000}}
+# What is missing or wrong is read on with these, so that every other problem is found too and none is made.
+STAND_INS: Mapping[type[Table], Mapping[str, Any]] = {
+    Search: {"trials": 100_000},
+    Objective: {"maximize": "val_accuracy"},
+}
 
 
 def unknown(key: str, known: Iterable[str], where: str, must: str = "unknown key.") -> Problem:

@@ -213,9 +213,10 @@ def _register(
 
     with suppress(MlflowException):
         client.create_registered_model(study)
-    # For a database, MLflow would look models:/ up in the process's default store instead of this one.
-    source = f"models:/{logged.model_id}" if is_server(uri) else logged.artifact_location
-    version = client.create_model_version(study, source, run_id=run_id, tags=dict(tags))
+    # A server wants the model's id; for a database, MLflow would look it up in the process's default store.
+    model_id = logged.model_id if is_server(uri) else None
+    source = f"models:/{model_id}" if model_id else logged.artifact_location
+    version = client.create_model_version(study, source, run_id=run_id, tags=dict(tags), model_id=model_id)
     versions = [{"name": study, "version": version.version}]
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     if run_id is not None:

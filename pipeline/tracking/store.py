@@ -64,7 +64,7 @@ def scrubbed(reason: object, uri: str) -> str:
     spellings = {spelling for secret in secrets for spelling in (secret, unquote(secret)) if spelling}
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, "***")
-    return shortened(text, 300)
+    return shortened(text, 300).rstrip(".")
 
 
 def database_path(uri: str) -> Path | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.tracking.store import check_store, hidden, is_server
+from pipeline.tracking.store import check_store, connect, database_path, hidden, is_server
 
 HOST = "127.0.0.1"
 
@@ -36,6 +36,10 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
             f"Open {hidden(uri)} in a browser.",
             hidden(uri),
         )
+    path = database_path(uri)
+    if path is not None and not path.exists():
+        # The server would make the schema in place, and leave half of it when it is stopped.
+        connect(uri)
     # A pattern without the port never matches, and the default ones let 10.evil.com in.
     hosts = ",".join((f"{HOST}:{port}", f"localhost:{port}"))
     origins = ",".join((f"http://{HOST}:{port}", f"http://localhost:{port}"))
@@ -57,4 +61,6 @@ def _environment(uri: str) -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
+        # The assistant's shell cannot be turned off, only shut into a container: never on the machine itself.
+        "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",
     }

@@ -44,6 +44,8 @@ class _Job:
     worker: int
     ordered: int = 0
     tries: int = 1
+    # Why no further epoch of it will ever come.
+    death: str = ""
     results: dict[int, EpochResult] = field(default_factory=dict)
 
     @property
@@ -60,6 +62,7 @@ class _Hand:
     """A worker process, seen from here."""
 
     process: subprocess.Popen[str]
+    listener: threading.Thread
     orders: deque[tuple[int, int]] = field(default_factory=deque)
     is_ready: bool = False
 
@@ -91,9 +94,7 @@ class Processes:
         for hand in self._hands:
             hand.process.kill()
         for hand in self._hands:
-            hand.process.wait()
-            for pipe in (hand.process.stdin, hand.process.stdout):
-                _close(pipe)
+            _clear_away(hand)
 
     def start(self, trial: Trial, began: int, price: int) -> None:
         """Give a trial to the worker with the least left to do."""
@@ -113,10 +114,10 @@ class Processes:
     def result(self, number: int, epoch: int) -> EpochResult:
         """Wait for one epoch's result; meanwhile the workers work ahead."""
         job = self._jobs[number]
-        while epoch not in job.results:
+        while epoch not in job.results and not job.death:
             self._order()
             self._hear(*self._inbox.get())
-        return job.results.pop(epoch)
+        return job.results.pop(epoch, None) or EpochResult(number, epoch, reason=job.death)
 
     def stop(self, number: int) -> None:
         """Forget a trial; an epoch of it that is being trained is trained in vain."""
@@ -138,9 +139,10 @@ class Processes:
                 # A Ctrl-C in the terminal is for the coordinator alone.
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, args=(index, process), daemon=True).start()
+        listener = threading.Thread(target=self._listen, args=(index, process), daemon=True)
+        listener.start()
         _write(process, {"do": "open", **self._settings})
-        return _Hand(process)
+        return _Hand(process, listener)
 
     def _log(self, index: int) -> Path:
         return self._log_folder / f"worker-{index}.log"
@@ -148,7 +150,9 @@ class Processes:
     def _listen(self, index: int, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101  Popen was given a pipe
         for line in process.stdout:
-            self._inbox.put((index, process, json.loads(line)))
+            # A worker that is killed may leave half a line.
+            if line.endswith("\n"):
+                self._inbox.put((index, process, json.loads(line)))
         self._inbox.put((index, process, None))
 
     def _introduce(self, job: _Job) -> None:
@@ -206,6 +210,7 @@ class Processes:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""
         hand = self._hands[index]
         code = hand.process.wait()
+        _clear_away(hand)
         if not hand.is_ready:
             raise StoreError.of(
                 "a training process must start.",
@@ -220,9 +225,7 @@ class Processes:
                 continue
             job.tries += job.token == guilty
             if job.tries > MAX_TRIES:
-                epoch = hand.orders[0][1]
-                reason = f"the training process died {MAX_TRIES} times (exit status {code})"
-                job.results[epoch] = EpochResult(job.trial.number, epoch, reason=reason)
+                job.death = f"the training process died {MAX_TRIES} times (exit status {code})"
                 job.ordered = job.trial.epochs
             else:
                 job.ordered = 0
@@ -237,6 +240,11 @@ def _write(process: subprocess.Popen[str], message: Message) -> None:
         process.stdin.flush()
 
 
-def _close(pipe: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        pipe.close()
+def _clear_away(hand: _Hand) -> None:
+    """Leave nothing of a process that is dead or dying: no zombie, no thread, no open pipe."""
+    hand.process.wait()
+    hand.listener.join()
+    for pipe in (hand.process.stdin, hand.process.stdout):
+        assert pipe is not None  # noqa: S101  Popen was given pipes
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()

@@ -10,12 +10,14 @@ from pipeline.training.worker import Program
 
 
 def open_program(settings: dict[str, Any]) -> tuple[Program, str]:
-    """The program that the settings ask for, and the device that it runs on, in words."""
+    """The program that the settings name, and the device that it runs on, in words."""
     device = set_up(settings["threads"])
+    from pipeline.training.compiled import Compiled
     from pipeline.training.fit import Fit
 
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
-    return Fit(splits["train"], splits["val"], settings["num_classes"], settings["seed"]), device
+    make = Fit if settings["trainer"] == "fit" else Compiled
+    return make(splits["train"], splits["val"], settings["num_classes"], settings["seed"]), device
 
 
 def set_up(threads: int) -> str:

@@ -52,7 +52,7 @@ def places(most: int) -> list[Mapping[str, str]]:
 
 def program_name(wanted: str) -> str:
     """Which trainer `auto` is; the others are themselves."""
-    return "fit" if wanted == "auto" else wanted
+    return "compiled" if wanted == "auto" else wanted
 
 
 def _num_workers() -> int:

@@ -1,0 +1,5 @@
+"""The fast way to train: one epoch, its steps and its validation, is one call into TensorFlow."""
+
+from pipeline.training.compiled.program import Compiled
+
+__all__ = ["Compiled"]

@@ -1,0 +1,146 @@
+"""Networks of dense layers: one trace for all widths, batch sizes, rates and seeds."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.models import SeedOf, Shape, build
+from pipeline.space import Configuration
+from pipeline.training.compiled import adam, sweep
+
+# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
+NAMES = frozenset(
+    {"model", "batch_size", "learning_rate", "dropout", "hidden_layers", "hidden_units", "filters"}
+    | {"activation", "rotation", "zoom", "epochs"}
+)
+ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
+
+
+def serves(configuration: Configuration) -> bool:
+    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
+    is_plain = not configuration["rotation"] and not configuration["zoom"]
+    return configuration["model"] == "mlp" and is_plain and set(configuration) <= NAMES
+
+
+class Epochs:
+    """Epochs of networks, one trace for each depth, activation and use of dropout."""
+
+    def __init__(self, resident: sweep.Resident) -> None:
+        images, val_images = (
+            tf.reshape(images, (len(images), -1)) for images in (resident.images, resident.val_images)
+        )
+        self._resident = sweep.Resident(images, resident.labels, val_images, resident.val_labels)
+        self._functions: dict[tuple[str, bool], Any] = {}
+
+    def function(self, activation: str, has_dropout: bool) -> Any:
+        """`_epoch` with its first three arguments; depths share it, each with a trace of its own."""
+        key = (activation, has_dropout)
+        if key not in self._functions:
+            self._functions[key] = tf.function(partial(_epoch, self._resident, *key), autograph=False)
+        return self._functions[key]
+
+
+class Network:
+    """A network that trains for an epoch a call, and begins as `models.build` begins it."""
+
+    def __init__(
+        self, epochs: Epochs, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
+    ) -> None:
+        self._configuration, self._shape, self._num_classes = configuration, shape, num_classes
+        depth = int(configuration["hidden_layers"])
+        widths = [prod(shape), *[int(configuration["hidden_units"])] * depth, num_classes]
+        names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
+        self._trained = adam.fresh(_initial(names, widths, seed_of))
+        self._batch_size = int(configuration["batch_size"])
+        dropout = float(configuration["dropout"])
+        self._numbers = (
+            tf.constant(self._batch_size),
+            tf.constant(float(configuration["learning_rate"])),
+            tf.constant(dropout),
+            tf.constant([seed_of(f"dropout_{index}") for index in range(depth)], tf.int32),
+        )
+        self._epoch = epochs.function(str(configuration["activation"]), dropout > 0)
+
+    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+        """Train for one epoch.
+
+        Args:
+            order: the order of the training images, (num_images,), int32.
+        """
+        steps_done = tf.constant(epochs_done * -(-len(order) // self._batch_size))
+        trained = self._trained
+        moments = (trained.momentums, trained.velocities)
+        sums: sweep.Sums = self._epoch(trained.variables, *moments, order, steps_done, *self._numbers)
+        return sums
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model with the weights of now."""
+        model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
+        model.set_weights([variable.numpy() for variable in self._trained.variables])
+        return model
+
+
+def _initial(names: list[str], widths: list[int], seed_of: SeedOf) -> list[Any]:
+    """Kernel and bias of each layer, drawn as Keras draws them."""
+    variables = []
+    for name, shape in zip(names, pairwise(widths), strict=True):
+        kernel = keras.initializers.GlorotUniform(seed=seed_of(name))(shape)
+        # Of no fixed shape, so that one trace serves every width.
+        variables += [tf.Variable(kernel, shape=(None, None)), tf.Variable(tf.zeros(shape[1]), shape=(None,))]
+    return variables
+
+
+def _epoch(
+    resident: sweep.Resident,
+    activation: str,
+    has_dropout: bool,
+    variables: Any,
+    momentums: Any,
+    velocities: Any,
+    order: Any,
+    steps_done: Any,
+    batch_size: Any,
+    learning_rate: Any,
+    dropout: Any,
+    dropout_seeds: Any,
+) -> sweep.Sums:
+    trained = adam.Trained(variables, momentums, velocities)
+
+    def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
+        count = steps_done + index
+
+        def dropped(hidden: Any, layer: int) -> Any:
+            seed = tf.stack([dropout_seeds[layer], count])
+            return tf.nn.experimental.stateless_dropout(hidden, rate=dropout, seed=seed)
+
+        with tf.GradientTape() as tape:
+            logits = _logits(variables, activation, pixels, dropped if has_dropout else None)
+            loss = _loss(logits, labels)
+        adam.update(trained, tape.gradient(loss, variables), learning_rate, count)
+        return loss, sweep.right(tf.nn.softmax(logits), labels)
+
+    def judge(pixels: Any, labels: Any) -> sweep.Judged:
+        logits = _logits(variables, activation, pixels, None)
+        return _loss(logits, labels), sweep.right(tf.nn.softmax(logits), labels)
+
+    return (*sweep.train(resident, order, batch_size, step), *sweep.validate(resident, judge))
+
+
+def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:
+    hidden = tf.cast(pixels, tf.float32) * (1 / 255)
+    *inner, (kernel, bias) = zip(variables[::2], variables[1::2], strict=True)
+    for layer, (inner_kernel, inner_bias) in enumerate(inner):
+        hidden = ACTIVATIONS[activation](tf.nn.bias_add(tf.matmul(hidden, inner_kernel), inner_bias))
+        hidden = dropped(hidden, layer) if dropped else hidden
+    return tf.nn.bias_add(tf.matmul(hidden, kernel), bias)
+
+
+def _loss(logits: Any, labels: Any) -> Any:
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

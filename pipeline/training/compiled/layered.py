@@ -1,0 +1,74 @@
+"""Any Keras model that ends in class probabilities: one trace a trial, around the model's own layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.training.compiled import adam, sweep
+
+# Adam's settings that may be anything, the rate as long as it is a number.
+FREE = ("name", "learning_rate")
+LOSS = "sparse_categorical_crossentropy"
+
+
+def refusal(model: keras.Model) -> str:
+    """Why the model cannot be trained here, as the end of a sentence; empty if it can."""
+    if type(model.optimizer) is not keras.optimizers.Adam:
+        return f"its optimizer is {type(model.optimizer).__name__}, not Adam"
+    given, usual = model.optimizer.get_config(), keras.optimizers.Adam().get_config()
+    changed = [name for name, value in given.items() if value != usual[name] and name not in FREE]
+    if not isinstance(given["learning_rate"], float):
+        changed.append("learning_rate")
+    if changed:
+        return f"its Adam has settings of its own: {', '.join(changed)}"
+    if model.loss != LOSS:
+        return f"its loss is {model.loss}, not {LOSS}"
+    return ""
+
+
+class Layered:
+    """A Keras model that trains for an epoch a call.
+
+    Args:
+        model: compiled with plain Adam and sparse cross-entropy.
+    """
+
+    def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
+        self.model = model
+        self._resident = resident
+        self._batch_size = batch_size
+        self._trained = adam.fresh([variable.value for variable in model.trainable_variables])
+        self._learning_rate = tf.constant(float(model.optimizer.learning_rate))
+        self._epoch = tf.function(self._traced, autograph=False)
+
+    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+        """Train for one epoch.
+
+        Args:
+            order: the order of the training images, (num_images,), int32.
+        """
+        steps_done = epochs_done * -(-len(order) // self._batch_size)
+        sums: sweep.Sums = self._epoch(order, tf.constant(steps_done))
+        return sums
+
+    def _traced(self, order: Any, steps_done: Any) -> sweep.Sums:
+        def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
+            with tf.GradientTape() as tape:
+                loss, hits = self._judge(pixels, labels, training=True)
+            gradients = tape.gradient(loss, self._trained.variables)
+            adam.update(self._trained, gradients, self._learning_rate, steps_done + index)
+            return loss, hits
+
+        batch_size = tf.constant(self._batch_size)
+        trained = sweep.train(self._resident, order, batch_size, step)
+        return (*trained, *sweep.validate(self._resident, self._judge))
+
+    def _judge(self, pixels: Any, labels: Any, training: bool = False) -> sweep.Judged:
+        probabilities = self.model(pixels, training=training)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        # Beside the cross-entropy: what layers add of their own, as regularizers do.
+        loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
+        return loss, sweep.right(probabilities, labels)
