@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -134,6 +133,16 @@ def best(name: str) -> None:
 
 
 @cli.command()
+@click.argument("name")
+def sync(name: str) -> None:
+    """Deliver to MLflow what it has missed while it was away."""
+    from pipeline.stages.sync import sync as run
+
+    for line in run(_project(), name):
+        click.echo(line)
+
+
+@cli.command()
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 def ui(port: int) -> None:
     """Open the MLflow UI on this project's runs, for this machine only."""
@@ -172,7 +181,7 @@ def _interrupt(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  th
 def _project() -> Project:
     from pipeline.stages.project import Project
 
-    return Project(Path.cwd())
+    return Project.here()
 
 
 if __name__ == "__main__":

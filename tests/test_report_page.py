@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_report import FIXED, made
 from test_report_text import HOSTILE
@@ -148,11 +150,23 @@ def test_the_same_bytes_in_any_process(page: str) -> None:
     assert done.stdout.strip() == hashlib.sha256(page.encode()).hexdigest()
 
 
+def test_a_csv_file_changes_nothing(page: str) -> None:
+    """Findings that went through CSV files, as they do between stages, give the same page."""
+    findings = made()
+
+    def reread(frame: pd.DataFrame) -> pd.DataFrame:
+        text = io.StringIO(frame.to_csv(index=False))
+        return pd.read_csv(text, keep_default_na=False, na_values=[""])
+
+    assert html(replace(findings, trials=reread(findings.trials), curves=reread(findings.curves))) == page
+
+
 def test_what_is_not_there_is_not_shown() -> None:
-    """Without arms there is one answer; a winner without a mistake gives a sentence instead of images."""
+    """No arms, no mistakes, few trials, a bare card: sentences instead of pictures, no empty table."""
     none = np.zeros(0, dtype=np.int64)
     findings = replace(
-        made(compare=FIXED),
+        made(compare=FIXED, num_trials=5),
+        card={},
         misclassified_images=np.zeros((0, 28, 28, 1), dtype=np.uint8),
         misclassified_labels=none,
         misclassified_predicted=none,
@@ -161,6 +175,9 @@ def test_what_is_not_there_is_not_shown() -> None:
     assert 'class="second"' not in page
     assert "<img" not in page.split('<script type="application/json"')[0]
     assert "None to show." in page
+    assert "Not shown: 4 complete trials cannot tell" in page
+    assert list(figures(page)) == ["confusion", "curves", "history", "parallel"]
+    assert page.count("<table>") == 5
 
 
 @pytest.mark.browser

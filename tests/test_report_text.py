@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
-from test_report import made
+from test_report import FIXED, made
 
 from pipeline.report import markdown
 
@@ -38,6 +38,38 @@ def test_failures_are_counted_by_reason() -> None:
     findings = made()
     findings.trials.loc[findings.trials["state"] == "failed", "reason"] = ["loss is NaN.", np.nan]
     assert "2 trials failed: loss is NaN (1); no reason recorded (1)." in markdown(findings)
+
+
+def test_no_failure_needs_no_sentence() -> None:
+    """A search in which no trial failed says nothing of failures."""
+    assert "failed:" not in markdown(made(num_trials=5))
+
+
+def test_a_search_that_found_nothing_has_no_best_score() -> None:
+    """An arm without a complete trial has a dash for its best score."""
+    findings = made()
+    findings.trials.loc[findings.trials["arm"] == "optuna", "state"] = "pruned"
+    assert "| optuna | 24 | 0 | 24 | 0 | 111 | - | " in markdown(findings)
+
+
+def test_the_method_names_every_limit() -> None:
+    """Trials, minutes and patience bound a search; all that were set are told."""
+    findings = made(compare=FIXED)
+    search = findings.study.search.model_copy(update={"minutes": 30.0, "patience": 12})
+    assert (
+        "- Search: engine optuna, sampler tpe, pruner median; 24 trials at most, "
+        "no new one after 30 minutes, an end after 12 trials without a better score; "
+        "4 in flight, 6 epochs each."
+    ) in markdown(replace(findings, study=replace(findings.study, search=search)))
+
+
+def test_compared_models_are_named() -> None:
+    """Where models are the arms, the report says which were trained."""
+    findings = made()
+    study = replace(findings.study, compared=("model", ("mlp", "cnn")))
+    assert "- Trained models mlp and cnn on mnist, study seed 20260101" in markdown(
+        replace(findings, study=study)
+    )
 
 
 @pytest.mark.parametrize(

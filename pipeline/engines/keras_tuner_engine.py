@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from keras_tuner import oracles
+from threadpoolctl import threadpool_limits
 
 from pipeline import seeds
 from pipeline.space import Choice, Dimension, Parent, Range, Space
@@ -62,7 +63,8 @@ class KerasTunerEngine:
         if self._num_asked >= self._assignment.arm.search.trials:
             return None
         number = self._num_asked
-        with _quiet():
+        # With more threads the last digits of a Gaussian process, and so the trials, may differ by machine.
+        with _quiet(), threadpool_limits(1):
             asked = self._oracle.create_trial(f"slot-{number}")
         if asked.status != "RUNNING":
             return None
@@ -114,7 +116,7 @@ def _register(registered: Any, entry: Dimension) -> None:
     if isinstance(values, Choice):
         registered.Choice(name, list(values.values))
     elif _is_stepped(values):
-        # Keras Tuner counts 0.0, 0.1 ... 0.5 with a rounded division and loses the last: it gets their places.
+        # Keras Tuner counts 0.0, 0.1 ... 0.5 with a rounded division and loses the last: it gets places.
         registered.Int(name, 0, (values.num_points() or 1) - 1)
     elif values.is_int:
         step = None if values.log else int(values.step or 1)

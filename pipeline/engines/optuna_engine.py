@@ -30,7 +30,8 @@ class OptunaEngine:
     """
 
     def __init__(self, assignment: Assignment) -> None:
-        optuna.logging.set_verbosity(logging.WARNING)
+        # It would warn of Sobol points in a conditional space; what they cannot hold is drawn, see `_qmc`.
+        optuna.logging.set_verbosity(logging.ERROR)
         self._assignment = assignment
         self._asked: dict[int, optuna.Trial] = {}
         self._num_asked = 0

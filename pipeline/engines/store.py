@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pipeline.engines import Assignment
 
 UNSAFE = re.compile(r"^(redis|journal)", re.IGNORECASE)
+# An attempt that fails is followed by a rest this many times as long: a storage that hangs costs a tenth.
+REST = 9
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -49,7 +52,8 @@ class Store:
         self._waiting: set[int] = set()
         self._ids: dict[int, int] = {}
         self._is_told = False
-        optuna.logging.set_verbosity(logging.WARNING)
+        self._rests_until = 0.0
+        optuna.logging.set_verbosity(logging.ERROR)
         with _opening(url):
             self._storage = _storage(url)
             self._study_id = self._opened()
@@ -62,17 +66,28 @@ class Store:
         """A trial has ended."""
         self._take(outcome.trial, outcome)
 
+    def close(self) -> bool:
+        """Write what waits; what was cut in flight is failed there. Whether all of it was written."""
+        for number, (trial, outcome) in self._seen.items():
+            if outcome is None:
+                cut = Outcome(trial, "failed", (), None, "cut: the search ended before it")
+                self._seen[number] = (trial, cut)
+                self._waiting.add(number)
+        is_whole = self.sync()
+        with suppress(Exception):
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+        return is_whole
+
     def sync(self) -> bool:
         """Write what waits; whether all of it was written."""
+        began = time.monotonic()
         try:
-            while self._waiting:
-                number = min(self._waiting)
-                if self._write(*self._seen[number]):
-                    self._waiting.discard(number)
-                else:
-                    self._start_afresh()
+            self._catch_up()
         # Whatever the database does, the search and its record go on without it.
         except Exception as error:
+            now = time.monotonic()
+            self._rests_until = now + REST * (now - began)
             if not self._is_told:
                 self._is_told = True
                 reason = shortened(hidden(str(error)), 120)
@@ -83,7 +98,25 @@ class Store:
     def _take(self, trial: Trial, outcome: Outcome | None) -> None:
         self._seen[trial.number] = (trial, outcome)
         self._waiting.add(trial.number)
-        self.sync()
+        if time.monotonic() >= self._rests_until:
+            self.sync()
+
+    def _catch_up(self) -> None:
+        is_fresh = False
+        while self._waiting:
+            number = min(self._waiting)
+            try:
+                is_written = self._write(*self._seen[number])
+            except KeyError:
+                # A study that was deleted by hand is written anew, but not for ever.
+                if is_fresh:
+                    raise
+                is_written = False
+            if is_written:
+                self._waiting.discard(number)
+            else:
+                self._start_afresh()
+                is_fresh = True
 
     def _opened(self) -> int:
         study = optuna.create_study(
@@ -131,7 +164,8 @@ class Store:
 
     def _start_afresh(self) -> None:
         """A trial that has ended cannot be changed there: the whole study is written again."""
-        optuna.delete_study(study_name=self._name, storage=self._storage)
+        with suppress(KeyError):
+            optuna.delete_study(study_name=self._name, storage=self._storage)
         self._ids = {}
         self._study_id = self._opened()
         self._waiting = set(self._seen)
@@ -172,7 +206,8 @@ def _distribution(values: Range | Choice) -> optuna.distributions.BaseDistributi
 
 def hidden(text: str) -> str:
     """`text` with the password of every URL in it replaced."""
-    return re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
+    text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
+    return re.sub(r"([?&]\w*(?:pass|pwd|token|secret|key)\w*=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:

@@ -14,6 +14,7 @@ from pipeline.study import Arm, Dataset, Study
 
 DIGITS = 6
 MOST_REASONS = 3
+NO_DIFFERENCE = 1e-9
 
 
 def metrics(evidence: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
 
 
 def _degree(findings: Findings, difference: Interval) -> str:
-    if difference.mean == 0:
+    if abs(difference.mean) < NO_DIFFERENCE:
         return "the same as that of"
     return "better than that of" if len(findings.arms) == 2 else "best, before that of"
 

@@ -11,6 +11,7 @@ from pipeline.report import wording
 from pipeline.report.findings import Findings
 from pipeline.space import HYPERPARAMETERS
 
+SPLITS = ("train", "val", "test")
 MOST_ROWS = 8
 MOST_CLASSES = 15
 RANGE = "(95 % interval)"
@@ -20,13 +21,15 @@ def versus(findings: Findings) -> pd.DataFrame:
     """Baseline beside winner: the validation score, then the test split."""
     metric = findings.metric
     sides = [findings.evidence[side] for side in ("baseline", "winner")]
-    label = f"{wording.METRICS[metric]} {RANGE}".capitalize()
     rows = [
-        (label, *(wording.score_range(metric, side["val_score"]) for side in sides)),
-        (f"Test accuracy {RANGE}", *(wording.percent_range(side["test_accuracy"]) for side in sides)),
-        (f"Test loss {RANGE}", *(wording.score_range("loss", side["test_loss"]) for side in sides)),
+        (
+            wording.METRICS[metric].capitalize(),
+            *(wording.score_range(metric, side["val_score"]) for side in sides),
+        ),
+        ("Test accuracy", *(wording.percent_range(side["test_accuracy"]) for side in sides)),
+        ("Test loss", *(wording.score_range("loss", side["test_loss"]) for side in sides)),
     ]
-    return _frame(("Measured", "Baseline", "Winner"), rows)
+    return _frame((f"Mean {RANGE}", "Baseline", "Winner"), rows)
 
 
 def settings(findings: Findings) -> pd.DataFrame:
@@ -110,8 +113,9 @@ def classes(findings: Findings) -> pd.DataFrame:
 def splits(card: Mapping[str, Any]) -> pd.DataFrame:
     """How many images each split holds, and its smallest and largest class."""
     rows = []
-    for split, held in dict(card.get("counts") or {}).items():
-        counts = [int(count) for count in held.values()]
+    held = card.get("counts") or {}
+    for split in (name for name in SPLITS if name in held):
+        counts = [int(count) for count in held[split].values()]
         rows.append((split, *(f"{number:,}" for number in (sum(counts), min(counts), max(counts)))))
     return _frame(("Split", "Images", "In the smallest class", "In the largest class"), rows)
 

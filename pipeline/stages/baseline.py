@@ -35,7 +35,7 @@ def _run(bench: Bench) -> Result:
     ]
     # More repeats go on with the same sequence.
     tables = {key: value for key, value in study.plan()["baseline"].items() if key != "repeats"}
-    task = Task("baseline", "", tables, repeats, lambda outcome: f"baseline-repeat-{outcome.trial.number}")
+    task = Task("baseline", "", tables, repeats, repeats)
     return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
 
 

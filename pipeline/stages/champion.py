@@ -27,7 +27,8 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
     """
     project, name = bench.project, bench.study.name
     winner = evidence["winner"]
-    fingerprint = digest([result.key, winner["configuration"]])[:16]
+    # What was found, not which run found it: the same result found again is the same model.
+    fingerprint = digest([winner["configuration"], winner["test_accuracies"], bench.card["sha256"]])[:16]
     tags = {
         "test_accuracies": json.dumps(winner["test_accuracies"]),
         "test_accuracy": str(winner["test_accuracy"]["mean"]),
@@ -35,6 +36,10 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
         "configuration": json.dumps(winner["configuration"]),
     }
     in_force = champion(project.tracking_uri, name)
+    is_own = in_force is not None and in_force.tags.get("fingerprint") == fingerprint
+    if beaten := _beaten(in_force, is_own):
+        tags["beaten"] = beaten
+    is_granted, reason = judge(evidence, None if is_own else in_force, tags)
     registered = register_winner(
         project.tracking_uri,
         project.artifacts,
@@ -45,24 +50,30 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
         tags=tags,
         requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
     )
-    if in_force is not None and in_force.tags.get("fingerprint") == fingerprint:
-        in_force = None
-    is_granted, reason = judge(evidence, in_force, tags)
     if is_granted:
         crown(project.tracking_uri, name, registered.version)
     return {"granted": is_granted, "reason": reason}
 
 
+def _beaten(in_force: Champion | None, is_own: bool) -> str:
+    """The version that the winner has to beat, or had to when it was put in force itself; or empty."""
+    if in_force is None:
+        return ""
+    return in_force.tags.get("beaten", "") if is_own else str(in_force.version)
+
+
 def judge(
     evidence: Mapping[str, Any], in_force: Champion | None, tags: Mapping[str, str]
 ) -> tuple[bool, str]:
-    """Whether the winner earns the alias, and why or why not."""
+    """Whether the winner earns the alias, and why or why not; `in_force` is another model, or None."""
     low, high = evidence["difference"]["low"], evidence["difference"]["high"]
     gain = f"{100 * low:+.2f} to {100 * high:+.2f} points of test accuracy over the baseline"
     if low <= 0:
         return False, f"its 95 % interval, {gain}, does not exclude zero"
+    of_all = f"it beats the baseline ({gain}) and the model that was in force"
     if in_force is None:
-        return True, f"it beats the baseline ({gain}), and no other model is in force"
+        alone = f"it beats the baseline ({gain}), and no other model is in force"
+        return True, of_all if "beaten" in tags else alone
     if in_force.tags.get("data_sha256") != tags["data_sha256"]:
         return False, (
             f"version {in_force.version}, in force, was measured on other data; "
@@ -75,7 +86,7 @@ def judge(
     )
     if lead.low <= 0:
         return False, f"its 95 % interval, {against}, does not exclude zero"
-    return True, f"it beats the baseline ({gain}) and the model that was in force"
+    return True, of_all
 
 
 def _example(bench: Bench) -> np.ndarray:

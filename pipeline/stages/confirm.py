@@ -71,13 +71,7 @@ def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
         for repeat in range(repeats)
     ]
     tables = {**study.plan()["confirm"], "configurations": [dict(one) for one in configurations]}
-
-    def named(outcome: Outcome) -> str:
-        index, repeat = divmod(outcome.trial.number, repeats)
-        role = f"candidate-{index}" if index else "baseline"
-        return f"confirm-{role}-repeat-{repeat}"
-
-    task = Task("confirm", "", tables, len(trials), named, prefix="confirmed_", keeps_weights=True)
+    task = Task("confirm", "", tables, len(trials), repeats, prefix="confirmed_", keeps_weights=True)
     return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
 
 

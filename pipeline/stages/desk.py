@@ -83,6 +83,7 @@ def _list(path: Path, name: str) -> None:
     """Add a study to params.yaml, its comments kept."""
     # The round-trip kind keeps comments and builds plain values only.
     reader = YAML(typ="rt")
+    reader.indent(sequence=4, offset=2)
     listed = reader.load(path)
     if name in listed["studies"]:
         return

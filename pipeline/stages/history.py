@@ -13,9 +13,20 @@ from pipeline.stages.fingerprint import difference
 DONE = "done.json"
 
 
-def finish(folder: Path, num_outcomes: int) -> None:
-    """Note that a run of this stage has come to its end."""
-    write_json(folder / DONE, {"num_outcomes": num_outcomes})
+def finish(folder: Path, num_trials: int, num_outcomes: int, elapsed_seconds: float) -> None:
+    """Note that a run of this stage, of `num_trials` at most, has come to its end."""
+    done = {"num_trials": num_trials, "num_outcomes": num_outcomes, "elapsed_seconds": elapsed_seconds}
+    write_json(folder / DONE, done)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run of this stage has come to its end."""
+    return (folder / DONE).is_file()
+
+
+def elapsed_seconds(folder: Path) -> float:
+    """What the last finished run had taken: a budget of minutes that is spent stays spent."""
+    return float(_done(folder).get("elapsed_seconds", 0.0))
 
 
 def sentence(
@@ -24,14 +35,7 @@ def sentence(
     """What this run does with what is recorded, and why."""
     name = f"{stage} {arm}".strip()
     if num_recorded:
-        finished = _num_finished(folder)
-        if finished is None:
-            return (
-                f"{name}: goes on where it was stopped; {num_recorded} of {num_trials} trials are recorded."
-            )
-        if num_trials > finished:
-            return f"{name}: extends the finished search of {finished} trials to {num_trials}."
-        return f"{name}: all {num_recorded} trials are recorded; nothing is trained again."
+        return f"{name}: {_continued(_done(folder), num_recorded, num_trials)}"
     others = [path for path in folder.parent.glob(f"{folder.name.rsplit('-', 1)[0]}-*") if path != folder]
     known = [path / "facts.json" for path in others if (path / "facts.json").is_file()]
     if not known:
@@ -41,6 +45,20 @@ def sentence(
     return f"{name}: starts anew, because this has changed since the last time: {changed}."
 
 
-def _num_finished(folder: Path) -> int | None:
+def _continued(done: Mapping[str, Any], num_recorded: int, num_trials: int) -> str:
+    if not done:
+        return f"goes on where it was stopped; {num_recorded} of {num_trials} trials are recorded."
+    if num_trials > done["num_trials"]:
+        return f"extends the finished search of {done['num_outcomes']} trials to {num_trials}."
+    if done["num_outcomes"] < num_trials:
+        return (
+            f"ended with {done['num_outcomes']} of {num_trials} trials; "
+            "goes on if the study now has more time, patience or values."
+        )
+    return f"all {num_trials} trials are recorded; nothing is trained again."
+
+
+def _done(folder: Path) -> dict[str, Any]:
     path = folder / DONE
-    return int(json.loads(path.read_text())["num_outcomes"]) if path.is_file() else None
+    done: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return done

@@ -16,6 +16,23 @@ class Project:
 
     root: Path
 
+    @classmethod
+    def here(cls) -> Project:
+        """The project in the folder that the process was started in.
+
+        Raises:
+            StudyError: the folder is no project.
+        """
+        root = Path.cwd()
+        if not (root / "studies").is_dir():
+            raise StudyError.of(
+                "must be run in the folder that holds studies/.",
+                str(root),
+                "Change to the project's folder.",
+                "study",
+            )
+        return cls(root)
+
     @property
     def mlruns(self) -> Path:
         """Stores and searches in flight; its content is not in git."""
@@ -52,15 +69,8 @@ class Project:
         """The study, read and checked.
 
         Raises:
-            StudyError: the folder is no project, or the file has problems.
+            StudyError: the file has problems.
         """
-        if not (self.root / "studies").is_dir():
-            raise StudyError.of(
-                "must be run in the folder that holds studies/.",
-                str(self.root),
-                "Change to the project's folder.",
-                "study",
-            )
         return load(self.folder(name) / "study.toml")
 
     def made(self, name: str, path: Path, stage: str) -> Path:

@@ -37,7 +37,7 @@ def _findings(project: Project, name: str) -> writing.Findings:
 
     def table(file: str, stage: str) -> pd.DataFrame:
         path = project.made(name, folder / file, stage)
-        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
     return writing.Findings(
         study=study,

@@ -60,14 +60,21 @@ def curve_rows(names: Mapping[str, Any], outcome: Outcome) -> list[dict[str, Any
 
 
 def values_of(row: Mapping[str, str], space: Space) -> dict[str, Value]:
-    """The searched values of a row of trials.csv, in the types of the space."""
+    """The searched values of a row of trials.csv, in the types of the space.
+
+    Raises:
+        KeyError, ValueError: the row is not of this space.
+    """
     return {entry.name: _value(row[entry.name], entry) for entry in space if row[entry.name] != ""}
 
 
 def _value(cell: str, entry: Dimension) -> Value:
     if isinstance(entry.values, Choice):
-        return next(value for value in entry.values.values if str(value) == cell)
-    return int(cell) if entry.values.is_int else float(cell)
+        return {str(value): value for value in entry.values.values}[cell]
+    value = int(cell) if entry.values.is_int else float(cell)
+    if not entry.values.holds(value):
+        raise ValueError(f"{entry.name} {cell} lies outside the space")
+    return value
 
 
 def _inert(value: Any) -> Any:

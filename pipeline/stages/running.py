@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from pipeline.study import Study
 from pipeline.tracking import StageFacts, Tracker, environment
 from pipeline.training import Processes, VirtualTrainer, machine, places, program_name
 from pipeline.trial import Outcome, Trial
+
+TASK = "task.json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Task:
         arm: the arm's name, or empty.
         tables: the study's settings that the outcomes depend on.
         num_trials: how many trials there will be at most.
-        name: an outcome to the name of its MLflow run.
+        repeats: how often each configuration is trained in a row; 0 for a search, whose trials all differ.
         prefix: what the names of its MLflow metrics begin with.
         minutes: cut the search after so long.
         keeps_weights: whether the last weights of every trial are kept.
@@ -72,10 +74,18 @@ class Task:
     arm: str
     tables: Mapping[str, Any]
     num_trials: int
-    name: Callable[[Outcome], str]
+    repeats: int = 0
     prefix: str = ""
     minutes: float | None = None
     keeps_weights: bool = False
+
+    def name_of(self, number: int) -> str:
+        """The name of a trial's MLflow run."""
+        if not self.repeats:
+            return f"trial-{number:03d}"
+        index, repeat = divmod(number, self.repeats)
+        role = f"candidate-{index}" if index else "baseline"
+        return f"{role}-repeat-{repeat}"
 
 
 @dataclass(frozen=True)
@@ -114,20 +124,21 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     folder = bench.project.work(bench.study.name) / "-".join(filter(None, (task.stage, task.arm, key)))
     ledger = Ledger(folder / "record.jsonl")
     write_json(folder / "facts.json", facts)
+    write_json(folder / TASK, {name: value for name, value in vars(task).items() if name != "tables"})
     bench.progress.say(
         history.sentence(task.stage, task.arm, folder, facts, len(ledger.outcomes), task.num_trials)
     )
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
     recorded = dict(ledger.outcomes)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
-    with _crew(bench, task, folder) as crew, _tracker(bench, task, key) as tracker:
+    with _crew(bench, task, folder) as crew, open_tracker(bench, task, key) as tracker:
         watch.tracker = tracker
-        trainer = VirtualTrainer(crew, bench.price, recorded)
+        trainer = VirtualTrainer(crew, bench.price, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, watch.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
     if store is not None:
-        store.sync()
-    history.finish(folder, len(outcomes))
+        store.close()
+    history.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
 
 
@@ -145,7 +156,7 @@ class _Watch:
         self._task, self._ledger, self._recorded = task, ledger, recorded
         self._progress, self._store = progress, store
         self._began = time.monotonic()
-        self._before = ledger.elapsed_seconds
+        self._before = max(ledger.elapsed_seconds, history.elapsed_seconds(ledger.path.parent))
         self.tracker: Tracker | None = None
 
     def keep(self, outcome: Outcome) -> None:
@@ -154,24 +165,25 @@ class _Watch:
         if known and known.state == outcome.state and known.curve == outcome.curve:
             # What an earlier run measured stands, its seconds too.
             outcome = known
-        self._ledger.append(outcome, self._elapsed())
+        self._ledger.append(outcome, self.elapsed())
         if self._store is not None:
             self._store.end(outcome)
         if self.tracker is not None:
-            self.tracker.record(outcome, self._task.name(outcome))
+            self.tracker.record(outcome, self._task.name_of(outcome.trial.number))
         self._progress.ended(outcome)
 
     def is_time_up(self, num_outcomes: int) -> bool:
         """Whether the budget of minutes is spent; what is recorded has been paid for already."""
         if self._task.minutes is None or num_outcomes < len(self._recorded):
             return False
-        return self._elapsed() >= 60 * self._task.minutes
+        return self.elapsed() >= 60 * self._task.minutes
 
     def asking(self, engine: Engine) -> Engine:
         """The engine, its asks seen by the storage."""
         return engine if self._store is None else _Seen(engine, self._store)
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Seconds that this search has taken, over all its runs."""
         return self._before + time.monotonic() - self._began
 
 
@@ -232,7 +244,9 @@ def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[st
     )
 
 
-def _tracker(bench: Bench, task: Task, key: str) -> Tracker:
+def open_tracker(bench: Bench, task: Task, key: str, status: str = "FINISHED") -> Tracker:
+    """MLflow, ready to be told of the task's outcomes; `status` is what its parent run becomes."""
     facts = stage_facts(bench, task.stage, task.arm, key, task.tables)
     uri, artifacts = bench.project.tracking_uri, bench.project.artifacts
-    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=bench.progress.say)
+    say = bench.progress.say
+    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=say, status=status)

@@ -41,14 +41,7 @@ def _run(bench: Bench, arm: Arm) -> Result:
     objective = study.objective
     assignment = Assignment(arm, study.space, study.seed, objective.metric, objective.is_maximized)
     tables = _tables(bench, arm)
-    task = Task(
-        "search",
-        arm.name,
-        tables,
-        arm.search.trials,
-        lambda outcome: f"trial-{outcome.trial.number:03d}",
-        minutes=arm.search.minutes,
-    )
+    task = Task("search", arm.name, tables, arm.search.trials, minutes=arm.search.minutes)
     # Optuna freezes the choices of a study, so each space and seed has a study of its own there.
     name = f"{study.name}-{arm.name}-{digest([tables, bench.card['sha256']])[:8]}"
     store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)

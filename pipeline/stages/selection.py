@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +27,20 @@ def candidates(study: Study, path: Path) -> list[Candidate]:
     """The `top` distinct configurations over all arms, best first, and the best of each arm.
 
     Raises:
-        DataError: no trial is complete.
+        DataError: no trial is complete, or they are not this study's.
     """
     fixed = {arm.name: arm.fixed for arm in study.arms}
     sign = -1 if study.objective.is_maximized else 1
-    found = [
-        Candidate(
-            row["arm"],
-            int(row["number"]),
-            {**DEFAULTS, **fixed[row["arm"]], **values_of(row, study.space), "epochs": int(row["epochs"])},
-            float(row["score"]),
-        )
-        for row in read_rows(path)
-        if row["state"] == "complete" and row["arm"] in fixed
-    ]
+    try:
+        rows = [row for row in read_rows(path) if row["state"] == "complete" and row["arm"] in fixed]
+        found = [_candidate(row, study, fixed[row["arm"]]) for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DataError.of(
+            "the trials must be those of the study file as it is now.",
+            error,
+            f"Run: study search {study.name}",
+            str(path),
+        ) from error
     found.sort(key=lambda one: (sign * one.search_score, one.number, one.arm))
     if not found:
         raise DataError.of(
@@ -53,6 +54,11 @@ def candidates(study: Study, path: Path) -> list[Candidate]:
     firsts = [next((one for one in found if one.arm == name), None) for name in fixed]
     chosen = distinct[: study.confirm.top]
     return chosen + [one for one in firsts if one is not None and one not in chosen]
+
+
+def _candidate(row: Mapping[str, str], study: Study, fixed: Mapping[str, Value]) -> Candidate:
+    values = {**DEFAULTS, **fixed, **values_of(row, study.space), "epochs": int(row["epochs"])}
+    return Candidate(row["arm"], int(row["number"]), values, float(row["score"]))
 
 
 def _distinct(found: list[Candidate]) -> list[Candidate]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import DEFAULTS, Choice, Dimension, Space, Value
-from pipeline.study.definition import Objective, Search, Split
+from pipeline.study.definition import Objective, Search
 
 NEVER_SEARCHED = ("epochs",)
 
@@ -30,14 +30,12 @@ class Draft:
     starts: Sequence[Mapping[str, Value]]
     space: Space
     search: Search
-    split: Split
     objective: Objective
 
 
 def cross_checks(draft: Draft) -> Iterator[Problem]:
     """Every problem that shows only when two places of the file are seen together."""
     yield from _objective(draft)
-    yield from _split(draft.split)
     yield from _fixed(draft)
     for entry in draft.space:
         yield from _parent(entry, draft)
@@ -55,12 +53,6 @@ def _objective(draft: Draft) -> Iterator[Problem]:
         yield Problem("must have one of maximize, minimize.", as_toml(table), advice, "objective")
     elif objective.is_maximized != objective.metric.endswith("accuracy"):
         yield Problem("an accuracy is maximized, a loss minimized.", as_toml(table), advice, "objective")
-
-
-def _split(split: Split) -> Iterator[Problem]:
-    if split.val + split.test >= 1:
-        received = f"val = {split.val}, test = {split.test}"
-        yield Problem("val and test must leave images to train on.", received, "Lower them.", "[split]")
 
 
 def _fixed(draft: Draft) -> Iterator[Problem]:

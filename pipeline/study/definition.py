@@ -43,7 +43,7 @@ class Dataset(Table):
 
 
 class Split(Table):
-    """The shares held out of all images: for choosing (val), and for the last word (test)."""
+    """The shares held out: test of all images for the last word, then val of the rest for choosing."""
 
     val: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])
     test: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])

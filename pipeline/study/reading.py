@@ -84,6 +84,7 @@ def parse(text: str, name: str) -> Study:
     found = {key: _table(raw, key) for key, (kind, _) in tables.TOP_LEVEL.items() if kind is dict}
     draft = _draft(raw, found, problems)
     confirm = tables.checked(Confirm, found["confirm"], "[confirm]", problems)
+    split = tables.checked(Split, found["split"], "[split]", problems)
     dataset = tables.dataset(raw.get("dataset", "mnist-sample"), problems)
     fixed = tables.values(found["fixed"], "[fixed]", problems)
     problems += [*cross_checks(draft), *arm_checks(draft)]
@@ -95,7 +96,7 @@ def parse(text: str, name: str) -> Study:
         name=name,
         question=raw["question"],
         dataset=dataset,
-        split=draft.split,
+        split=split,
         model=str(draft.model),
         seed=raw["seed"],
         objective=draft.objective,
@@ -137,7 +138,6 @@ def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list
         ],
         space=tables.space(found["space"], problems),
         search=spending,
-        split=tables.checked(Split, found["split"], "[split]", problems),
         objective=tables.checked(Objective, found["objective"], "objective", problems),
     )
 

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import HYPERPARAMETERS, Dimension, Space, Value, dimension
-from pipeline.study.definition import DATASET_NAMES, TRAINERS, Confirm, Dataset, Objective, Search, Split, Table
+from pipeline.study.definition import (
+    DATASET_NAMES,
+    TRAINERS,
+    Confirm,
+    Dataset,
+    Objective,
+    Search,
+    Split,
+    Table,
+)
 
 MAX_QUESTION = 1_000
 T = TypeVar("T", bound=Table)
@@ -81,8 +90,10 @@ def top_level(raw: Mapping[str, Any]) -> list[Problem]:
 
 def _top_value(key: str, value: Any) -> str:
     """What must hold of a value of the right kind and does not; empty where it does."""
-    if key == "question" and not 0 < len(value.strip()) <= MAX_QUESTION:
-        return f"must be a sentence of at most {MAX_QUESTION} characters."
+    if key == "question":
+        plain = " ".join(value.split())
+        is_sentence = plain and plain.isprintable() and len(value) <= MAX_QUESTION
+        return "" if is_sentence else f"must be a sentence of at most {MAX_QUESTION} characters."
     if key == "seed" and value < 0:
         return "must be at least 0."
     if key == "trainer" and value not in TRAINERS:

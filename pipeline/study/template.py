@@ -14,9 +14,9 @@ model     = "mlp"           # or cnn
 seed      = 20260101        # every draw of chance begins here
 objective = { maximize = "val_accuracy" }
 
-[split]                     # shares of all images; a test split that the data set brings is kept
-val  = 0.2                  # chooses between trials
-test = 0.2                  # opened once, in confirm
+[split]                     # shares of the images; a split that the data set brings is kept
+test = 0.2                  # of all, opened once, in confirm
+val  = 0.2                  # of the rest, chooses between trials
 
 [baseline]                  # the configuration that everything is compared with
 batch_size    = 32

@@ -47,9 +47,9 @@ def hidden(uri: str) -> str:
     if not mark or scheme.startswith("sqlite"):
         return uri
     # A password may hold any sign, so everything up to the last @ is taken for it.
-    user, at, place = rest.rpartition("@")
+    _, at, place = rest.rpartition("@")
     place, question, _ = place.partition("?")
-    return f"{scheme}://{'***@' if at or user else ''}{place}{'?***' if question else ''}"
+    return f"{scheme}://{'***@' if at else ''}{place}{'?***' if question else ''}"
 
 
 def scrubbed(reason: object, uri: str) -> str:

@@ -51,14 +51,23 @@ class VirtualTrainer:
         crew: who trains.
         price: a trial to the price of one of its epochs, a positive integer.
         recorded: outcomes by number that an earlier run of the same search has kept.
+        where: what a message calls the record.
+
+    Raises:
+        StoreError: on `admit`, if the record holds another trial under this number.
     """
 
     def __init__(
-        self, crew: Crew, price: Callable[[Trial], int], recorded: Mapping[int, Outcome] | None = None
+        self,
+        crew: Crew,
+        price: Callable[[Trial], int],
+        recorded: Mapping[int, Outcome] | None = None,
+        where: str = "",
     ) -> None:
         self._crew = crew
         self._price = price
         self._recorded = recorded or {}
+        self._where = where
         self._lanes: dict[int, _Lane] = {}
         self._now = 0
 
@@ -73,6 +82,7 @@ class VirtualTrainer:
                 f"trial {trial.number} must be the one that the record holds.",
                 dict(trial.values),
                 "Another program made the record, or a hand changed it: remove its folder, search again.",
+                self._where,
             )
         self._lanes[trial.number] = lane
 

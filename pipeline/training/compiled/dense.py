@@ -32,10 +32,7 @@ class Epochs:
     """Epochs of networks, one trace for each depth, activation and use of dropout."""
 
     def __init__(self, resident: sweep.Resident) -> None:
-        images, val_images = (
-            tf.reshape(images, (len(images), -1)) for images in (resident.images, resident.val_images)
-        )
-        self._resident = sweep.Resident(images, resident.labels, val_images, resident.val_labels)
+        self._resident = resident
         self._functions: dict[tuple[str, bool], Any] = {}
 
     def function(self, activation: str, has_dropout: bool) -> Any:
@@ -122,19 +119,22 @@ def _epoch(
 
         with tf.GradientTape() as tape:
             logits = _logits(variables, activation, pixels, dropped if has_dropout else None)
-            loss = _loss(logits, labels)
-        adam.update(trained, tape.gradient(loss, variables), learning_rate, count)
-        return loss, sweep.right(tf.nn.softmax(logits), labels)
+        losses, slopes = _entropies(logits, labels)
+        slopes /= tf.cast(tf.size(labels), tf.float32)
+        gradients = tape.gradient(logits, variables, output_gradients=slopes)
+        adam.update(trained, gradients, learning_rate, count)
+        return tf.reduce_sum(losses), sweep.right(logits, labels)
 
     def judge(pixels: Any, labels: Any) -> sweep.Judged:
         logits = _logits(variables, activation, pixels, None)
-        return _loss(logits, labels), sweep.right(tf.nn.softmax(logits), labels)
+        # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
+        return tf.reduce_sum(_entropies(logits, labels)[0]), sweep.right(tf.nn.softmax(logits), labels)
 
     return (*sweep.train(resident, order, batch_size, step), *sweep.validate(resident, judge))
 
 
 def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:
-    hidden = tf.cast(pixels, tf.float32) * (1 / 255)
+    hidden = tf.cast(tf.reshape(pixels, (-1, pixels.shape[1:].num_elements())), tf.float32) * (1 / 255)
     *inner, (kernel, bias) = zip(variables[::2], variables[1::2], strict=True)
     for layer, (inner_kernel, inner_bias) in enumerate(inner):
         hidden = ACTIVATIONS[activation](tf.nn.bias_add(tf.matmul(hidden, inner_kernel), inner_bias))
@@ -142,5 +142,6 @@ def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:
     return tf.nn.bias_add(tf.matmul(hidden, kernel), bias)
 
 
-def _loss(logits: Any, labels: Any) -> Any:
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+def _entropies(logits: Any, labels: Any) -> Any:
+    """The cross-entropy of each image, (batch,), and its slopes by the logits, (batch, num_classes)."""
+    return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels)

@@ -42,7 +42,8 @@ class Layered:
         self._batch_size = batch_size
         self._trained = adam.fresh([variable.value for variable in model.trainable_variables])
         self._learning_rate = tf.constant(float(model.optimizer.learning_rate))
-        self._epoch = tf.function(self._traced, autograph=False)
+        signature = (tf.TensorSpec(resident.labels.shape, tf.int32), tf.TensorSpec((), tf.int32))
+        self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
     def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
         """Train for one epoch.
@@ -57,16 +58,21 @@ class Layered:
     def _traced(self, order: Any, steps_done: Any) -> sweep.Sums:
         def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
             with tf.GradientTape() as tape:
-                loss, hits = self._judge(pixels, labels, training=True)
+                loss, hits = self._mean(pixels, labels, training=True)
             gradients = tape.gradient(loss, self._trained.variables)
             adam.update(self._trained, gradients, self._learning_rate, steps_done + index)
-            return loss, hits
+            return loss * tf.cast(tf.size(labels), tf.float32), hits
+
+        def judge(pixels: Any, labels: Any) -> sweep.Judged:
+            loss, hits = self._mean(pixels, labels, training=False)
+            return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         batch_size = tf.constant(self._batch_size)
         trained = sweep.train(self._resident, order, batch_size, step)
-        return (*trained, *sweep.validate(self._resident, self._judge))
+        return (*trained, *sweep.validate(self._resident, judge))
 
-    def _judge(self, pixels: Any, labels: Any, training: bool = False) -> sweep.Judged:
+    def _mean(self, pixels: Any, labels: Any, training: bool) -> sweep.Judged:
+        """The loss that Keras' fit minimizes, and how many images are right."""
         probabilities = self.model(pixels, training=training)
         losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         # Beside the cross-entropy: what layers add of their own, as regularizers do.

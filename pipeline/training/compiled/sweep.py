@@ -13,22 +13,30 @@ from numpy.typing import NDArray
 from pipeline.trial import Metrics
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
-# The mean loss of a batch, float32, and how many of its images are right, int32.
+# The summed loss of a batch, float32, and how many of its images are right, int32.
 Judged = tuple[Any, Any]
 # The summed loss and the number of right images, first of train, then of val.
 Sums = tuple[Any, Any, Any, Any]
 Judge = Callable[[Any, Any], Judged]
 Step = Callable[[Any, Any, Any], Judged]
 
-# It moves no weight: a batch whose activations stay in a core's cache is fastest.
+# It moves no weight: any size will do.
 VAL_BATCH_SIZE = 1_000
+WORD = 8
 
 
 @dataclass(frozen=True)
 class Resident:
-    """Images (num_images, ...), uint8, 0-255, and labels (num_images,), int64, on the device for good."""
+    """Both splits, on the device for good.
 
-    images: Any
+    Attributes:
+        words: train images, eight pixels in each int64, (num_images, num_words).
+        labels: (num_images,), int64.
+        val_images: (num_images, height, width, channels), uint8, 0-255.
+        val_labels: likewise.
+    """
+
+    words: Any
     labels: Any
     val_images: Any
     val_labels: Any
@@ -36,7 +44,20 @@ class Resident:
     @classmethod
     def of(cls, train: Split, val: Split) -> Resident:
         """Both splits, copied to the device."""
-        return cls(*(tf.constant(array) for array in (*train, *val)))
+        return cls(tf.constant(_words(train[0])), *(tf.constant(array) for array in (train[1], *val)))
+
+    def pixels(self, rows: Any) -> Any:
+        """Train images by their indices (batch,): (batch, height, width, channels), uint8."""
+        shape = self.val_images.shape[1:]
+        words = tf.gather(self.words, rows)
+        padded = tf.reshape(tf.bitcast(words, tf.uint8), (-1, words.shape[1] * WORD))
+        return tf.reshape(padded[:, : shape.num_elements()], (-1, *shape))
+
+
+def _words(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    # A GPU can gather words of eight bytes, but not bytes.
+    flat = images.reshape(len(images), -1)
+    return np.pad(flat, ((0, 0), (0, -flat.shape[1] % WORD))).view(np.int64)
 
 
 def train(resident: Resident, order: Any, batch_size: Any, step: Step) -> Judged:
@@ -45,14 +66,13 @@ def train(resident: Resident, order: Any, batch_size: Any, step: Step) -> Judged
     Args:
         order: a permutation of the training images, (num_images,), int32.
         batch_size: scalar, int32; the last batch may be smaller.
-        step: pixels (batch, ...), labels (batch,) and the number of the step in the epoch to what the batch
-            gave before its update.
+        step: pixels (batch, height, width, channels), labels (batch,) and the number of the step in the epoch
+            to what the batch gave before its update.
     """
+    labels = tf.gather(resident.labels, order)
 
     def trained(first: Any, end: Any) -> Judged:
-        rows = order[first:end]
-        pixels, labels = tf.gather(resident.images, rows), tf.gather(resident.labels, rows)
-        return step(pixels, labels, first // batch_size)
+        return step(resident.pixels(order[first:end]), labels[first:end], first // batch_size)
 
     return _sums(trained, tf.size(order), batch_size)
 
@@ -78,9 +98,9 @@ def metrics(resident: Resident, sums: Sums) -> Metrics:
     }
 
 
-def right(probabilities: Any, labels: Any) -> Any:
-    """How many of the labels (batch,) have the largest probability (batch, num_classes); int32."""
-    hits = tf.argmax(probabilities, axis=1, output_type=labels.dtype) == labels
+def right(outputs: Any, labels: Any) -> Any:
+    """How many of the labels (batch,) have the largest output (batch, num_classes); int32."""
+    hits = tf.argmax(outputs, axis=1, output_type=labels.dtype) == labels
     return tf.math.count_nonzero(hits, dtype=tf.int32)
 
 
@@ -90,7 +110,7 @@ def _sums(judged: Callable[[Any, Any], Judged], num_images: Any, batch_size: Any
     def body(first: Any, losses: Any, hits: Any) -> tuple[Any, Any, Any]:
         end = tf.minimum(first + batch_size, num_images)
         loss, more = judged(first, end)
-        return end, losses + loss * tf.cast(end - first, tf.float32), hits + more
+        return end, losses + loss, hits + more
 
     start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
     _, losses, hits = tf.while_loop(lambda first, *_: first < num_images, body, start)

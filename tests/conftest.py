@@ -1,0 +1,99 @@
+"""What several test files need: a copy of the project with a tiny study, and words to run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+TINY = """\
+question  = "Which engine finds the better network for 8x8 digits?"
+dataset   = "digits"
+model     = "mlp"
+seed      = 7
+objective = { maximize = "val_accuracy" }
+
+[baseline]
+hidden_units = 16
+epochs       = 2
+
+[fixed]
+epochs = 3
+
+[compare]
+engine = { choice = ["optuna", "keras_tuner"] }
+
+[space]
+learning_rate = { float = [1e-3, 1e-1], log = true }
+batch_size    = { choice = [32, 64] }
+dropout       = { float = [0.0, 0.5] }
+hidden_units  = { int = [16, 64], step = 16 }
+
+[search]
+trials   = 5
+parallel = 2
+pruner   = "median"
+
+[confirm]
+top     = 1
+repeats = 2
+"""
+
+# Settings of the person who runs the tests must not reach the projects that the tests run.
+FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the project's commands first on the path."""
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**kept, "PATH": f"{BIN}{os.pathsep}{kept['PATH']}"}
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def run_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder; its output as text, standard error included."""
+    return subprocess.run(
+        words, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def write_study(project: Path, name: str, text: str) -> None:
+    """Put a study file into a project."""
+    folder = project / "studies" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.toml").write_text(text)
+
+
+def copy_project(folder: Path) -> Path:
+    """The project as it is in the working tree, as a fresh git repository whose one study is tiny."""
+    listed = run_in(ROOT, "git", "ls-files", "-co", "--exclude-standard", "-z").stdout.split("\0")
+    for name in filter(None, listed):
+        source, target = ROOT / name, folder / name
+        if source.is_file() and not name.startswith("studies/") and name != "dvc.lock":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    write_study(folder, "tiny", TINY)
+    (folder / "params.yaml").write_text("studies:\n  - tiny\n")
+    run_in(folder, "git", "init", "--quiet")
+    run_in(folder, "git", "add", "--all")
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    run_in(folder, "git", *who, "commit", "--quiet", "--message", "A project")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder that the command line takes for a project, with a tiny study."""
+    write_study(tmp_path, "tiny", TINY)
+    (tmp_path / "params.yaml").write_text("# What runs.\nstudies:\n  - tiny\n")
+    return tmp_path

@@ -1,0 +1,152 @@
+"""Stand-ins behind the seams: a crew that trains nothing, an engine that is a script, a log of what is said."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from pipeline import seeds
+from pipeline.engines import Assignment, open_engine
+from pipeline.files import digest
+from pipeline.search import Loop, Rules
+from pipeline.space import Choice, Dimension, Range, Space
+from pipeline.study import Arm, Search
+from pipeline.study.definition import PRUNERS, SAMPLERS
+from pipeline.training import VirtualTrainer
+from pipeline.trial import EpochResult, Outcome, Trial
+
+ENGINES = [
+    *(("optuna", sampler, pruner) for sampler in SAMPLERS["optuna"] for pruner in PRUNERS),
+    *(("keras_tuner", sampler, "none") for sampler in SAMPLERS["keras_tuner"]),
+]
+RATE = Dimension("learning_rate", Range(1e-4, 1e-2, is_int=False, log=True))
+BATCH = Dimension("batch_size", Choice((32, 64, 128)))
+SMALL = Space((RATE, BATCH))
+GRID = Space(
+    (
+        Dimension("model", Choice(("mlp", "cnn"))),
+        Dimension("filters", Range(8, 24, is_int=True, step=8), ("model", ("cnn",))),
+        Dimension("dropout", Range(0.0, 0.5, is_int=False, step=0.1)),
+    )
+)
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def trial(number: int = 0, epochs: int = 3, chance: str = "trial", **values) -> Trial:
+    return Trial(number, values, {"batch_size": 32, **values}, epochs, (chance, number))
+
+
+def outcome(number: int = 0, *scores: float, state: str = "complete", **more) -> Outcome:
+    """The outcome of a trial with these scores, complete unless it is said otherwise."""
+    score = scores[-1] if scores and state != "failed" else None
+    curve = tuple({"val_accuracy": value} for value in scores)
+    made = Outcome(trial(number, epochs=len(scores) or 1), state, curve, score)
+    return replace(made, **more)
+
+
+def draw(*names) -> float:
+    """A number in (0, 1) that its names decide."""
+    return seeds.stream(1, *names) / 2**31
+
+
+def price(trial: Trial) -> int:
+    """A price that differs from configuration to configuration."""
+    return 1 + int(9 * draw("price", digest(dict(trial.configuration))))
+
+
+def trained(trial: Trial, epoch: int) -> EpochResult:
+    """What a fake epoch gives: a pure function of the trial; one trial in nine diverges."""
+    name = digest(dict(trial.configuration))
+    metrics = {metric: draw(metric, name, epoch) + epoch / 10 for metric in METRICS}
+    if draw("diverges", name) < 1 / 9 and epoch == 2:
+        metrics["val_loss"] = math.nan
+    return EpochResult(trial.number, epoch, metrics, seconds=0.5)
+
+
+class FakeCrew:
+    """Trains in no time; what was started, asked for and stopped can be read."""
+
+    def __init__(self, train=trained) -> None:
+        self.train = train
+        self.flying: dict[int, Trial] = {}
+        self.started: list[int] = []
+        self.asked: list[tuple[int, int]] = []
+
+    def start(self, trial: Trial, *_: int) -> None:
+        assert trial.number not in self.flying
+        self.flying[trial.number] = trial
+        self.started.append(trial.number)
+
+    def result(self, number: int, epoch: int) -> EpochResult:
+        self.asked.append((number, epoch))
+        return self.train(self.flying[number], epoch)
+
+    def stop(self, number: int) -> None:
+        del self.flying[number]
+
+
+class Script:
+    """An engine that proposes so many trials, prunes at given (number, epoch), and waits where it is told."""
+
+    def __init__(self, trials: int = 6, prunes=(), epochs: int = 3, waits=()) -> None:
+        self.left = [trial(number, epochs) for number in reversed(range(trials))]
+        self.prunes = prunes
+        self.waits = list(waits)
+
+    def ask(self) -> Trial | None:
+        if self.waits and self.waits.pop(0):
+            return None
+        return self.left.pop() if self.left else None
+
+    def report(self, trial: Trial, epoch: int, _: float) -> bool:
+        return (trial.number, epoch) not in self.prunes
+
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        pass
+
+
+class Logged:
+    """An engine whose asks, reports and tells are written down."""
+
+    def __init__(self, engine, log: list | None = None) -> None:
+        self.engine = engine
+        self.log: list = [] if log is None else log
+
+    def ask(self) -> Trial | None:
+        asked = self.engine.ask()
+        self.log.append(("ask", asked))
+        return asked
+
+    def report(self, trial: Trial, epoch: int, score: float) -> bool:
+        answer = self.engine.report(trial, epoch, score)
+        self.log.append(("report", trial.number, epoch, score, answer))
+        return answer
+
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        self.log.append(("tell", trial.number, outcome.state, outcome.score))
+        self.engine.tell(trial, outcome)
+
+
+def assignment(engine="optuna", sampler="random", pruner="none", *, space=SMALL, seed=1, epochs=4, **search):
+    """What an engine is asked to do in a test."""
+    settings = Search(engine=engine, sampler=sampler, pruner=pruner, **{"trials": 12, **search})
+    fixed = {"epochs": epochs, "activation": "tanh"}
+    return Assignment(Arm("arm", settings, fixed), space, seed, "val_accuracy", is_maximized=True)
+
+
+def loop(
+    engine,
+    recorded=None,
+    *,
+    crew=None,
+    keep=lambda _: None,
+    parallel=3,
+    patience=None,
+    is_maximized=True,
+    **more,
+):
+    """A search of fakes; `engine` may be an assignment."""
+    engine = open_engine(engine) if isinstance(engine, Assignment) else engine
+    trainer = VirtualTrainer(crew or FakeCrew(), price, recorded)
+    rules = Rules("val_accuracy", is_maximized, parallel, patience)
+    return Loop(engine, trainer, rules, keep, **more)
