@@ -1,9 +1,11 @@
-"""Stand-ins behind the seams: a crew that trains nothing, an engine that is a script, a log of what is said."""
+"""Stand-ins behind the seams: a crew that trains nothing, an engine that is a script, a log of both."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+
+import pytest
 
 from pipeline import seeds
 from pipeline.engines import Assignment, open_engine
@@ -15,10 +17,10 @@ from pipeline.study.definition import PRUNERS, SAMPLERS
 from pipeline.training import VirtualTrainer
 from pipeline.trial import EpochResult, Outcome, Trial
 
-ENGINES = [
-    *(("optuna", sampler, pruner) for sampler in SAMPLERS["optuna"] for pruner in PRUNERS),
-    *(("keras_tuner", sampler, "none") for sampler in SAMPLERS["keras_tuner"]),
-]
+OPTUNA = [("optuna", sampler, pruner) for sampler in SAMPLERS["optuna"] for pruner in PRUNERS]
+KERAS_TUNER = [("keras_tuner", sampler, "none") for sampler in SAMPLERS["keras_tuner"]]
+# Keras Tuner imports TensorFlow.
+ENGINES = [*OPTUNA, *(pytest.param(*names, marks=pytest.mark.slow) for names in KERAS_TUNER)]
 RATE = Dimension("learning_rate", Range(1e-4, 1e-2, is_int=False, log=True))
 BATCH = Dimension("batch_size", Choice((32, 64, 128)))
 SMALL = Space((RATE, BATCH))
@@ -29,6 +31,9 @@ GRID = Space(
         Dimension("dropout", Range(0.0, 0.5, is_int=False, step=0.1)),
     )
 )
+MIXED = Space((RATE, BATCH, *GRID))
+# A grid needs points; Keras Tuner's Gaussian process is slow beyond two dimensions.
+SPACES = {"grid": GRID, "bayesian": SMALL}
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -127,26 +132,17 @@ class Logged:
         self.engine.tell(trial, outcome)
 
 
-def assignment(engine="optuna", sampler="random", pruner="none", *, space=SMALL, seed=1, epochs=4, **search):
-    """What an engine is asked to do in a test."""
-    settings = Search(engine=engine, sampler=sampler, pruner=pruner, **{"trials": 12, **search})
-    fixed = {"epochs": epochs, "activation": "tanh"}
-    return Assignment(Arm("arm", settings, fixed), space, seed, "val_accuracy", is_maximized=True)
+def assignment(engine="optuna", sampler="random", pruner="none", *, seed=1, epochs=4, **search):
+    """What an engine is asked to do in a test, in a space that its sampler can take."""
+    space = search.pop("space", SPACES.get(sampler, MIXED))
+    settings = Search(engine=engine, sampler=sampler, pruner=pruner, **{"trials": 14, **search})
+    arm = Arm("arm", settings, {"epochs": epochs, "activation": "tanh"})
+    return Assignment(arm, space, seed, "val_accuracy", is_maximized=True)
 
 
-def loop(
-    engine,
-    recorded=None,
-    *,
-    crew=None,
-    keep=lambda _: None,
-    parallel=3,
-    patience=None,
-    is_maximized=True,
-    **more,
-):
+def loop(engine, recorded=None, crew=None, *, parallel=3, patience=None, is_maximized=True, **more) -> Loop:
     """A search of fakes; `engine` may be an assignment."""
     engine = open_engine(engine) if isinstance(engine, Assignment) else engine
     trainer = VirtualTrainer(crew or FakeCrew(), price, recorded)
     rules = Rules("val_accuracy", is_maximized, parallel, patience)
-    return Loop(engine, trainer, rules, keep, **more)
+    return Loop(engine, trainer, rules, **{"keep": lambda _: None, **more})

@@ -23,6 +23,7 @@ FILES = {
     "confirm": "confirm.csv",
     "report": "report.md",
 }
+STAGES = ("check", "prepare", "baseline", "search", "confirm", "report")
 NUM_BEST = 5
 
 
@@ -46,10 +47,9 @@ def status(project: Project, name: str | None) -> Iterator[str]:
     names = [name] if name else sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
     for each in names:
         project.study(each)
-        folder = project.folder(each)
-        done = [stage for stage, file in FILES.items() if (folder / file).is_file()]
-        if (project.data(each) / "card.json").is_file():
-            done.insert(1, "prepare")
+        made = {stage: project.folder(each) / file for stage, file in FILES.items()}
+        made["prepare"] = project.data(each) / "card.json"
+        done = [stage for stage in STAGES if made[stage].is_file()]
         yield f"{each}: {', '.join(done) or 'nothing yet'}"
         for record in sorted(project.work(each).glob("*/record.jsonl")):
             outcomes = list(Ledger(record).outcomes.values())
