@@ -17,10 +17,18 @@ from pipeline.study.definition import PRUNERS, SAMPLERS
 from pipeline.training import VirtualTrainer
 from pipeline.trial import EpochResult, Outcome, Trial
 
-OPTUNA = [("optuna", sampler, pruner) for sampler in SAMPLERS["optuna"] for pruner in PRUNERS]
-KERAS_TUNER = [("keras_tuner", sampler, "none") for sampler in SAMPLERS["keras_tuner"]]
-# Keras Tuner imports TensorFlow.
-ENGINES = [*OPTUNA, *(pytest.param(*names, marks=pytest.mark.slow) for names in KERAS_TUNER)]
+
+def _named(engine: str, sampler: str, pruner: str):
+    # Keras Tuner imports TensorFlow; the quick combinations have each sampler and each pruner once at least.
+    is_quick = engine == "optuna" and (sampler == "tpe" or pruner == "successive_halving")
+    marks = [] if is_quick else [pytest.mark.slow]
+    return pytest.param((engine, sampler, pruner), id=f"{engine}-{sampler}-{pruner}", marks=marks)
+
+
+ENGINES = [
+    *(_named("optuna", sampler, pruner) for sampler in SAMPLERS["optuna"] for pruner in PRUNERS),
+    *(_named("keras_tuner", sampler, "none") for sampler in SAMPLERS["keras_tuner"]),
+]
 RATE = Dimension("learning_rate", Range(1e-4, 1e-2, is_int=False, log=True))
 BATCH = Dimension("batch_size", Choice((32, 64, 128)))
 SMALL = Space((RATE, BATCH))
