@@ -12,10 +12,10 @@ repro: .venv/ready
 	dvc repro
 
 test: .venv/ready
-	pytest --cov --cov-report=term:skip-covered
+	pytest -m "" --cov --cov-report=term:skip-covered
 
 quick: .venv/ready
-	pytest -m "not slow and not cluster and not browser and not gpu"
+	pytest
 
 check: .venv/ready
 	scripts/check

@@ -143,6 +143,21 @@ def sync(name: str) -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.argument("trials", nargs=-1, metavar="[TRIAL]...")
+@click.option("--sample", type=click.IntRange(min=1), help="So many trials, drawn by the study's seed.")
+def replay(name: str, trials: tuple[str, ...], sample: int | None) -> None:
+    """Train recorded trials again and compare every number.
+
+    TRIAL is a number, or ARM:NUMBER where the study has several arms; without any, all are replayed.
+    """
+    from pipeline.stages.replay import replay as run
+
+    for line in run(_project(), name, trials, sample):
+        click.echo(line)
+
+
+@cli.command()
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 def ui(port: int) -> None:
     """Open the MLflow UI on this project's runs, for this machine only."""

@@ -58,13 +58,10 @@ def weights(program, trial, folder):
     "changes",
     [
         {},
-        {"batch_size": 64, "hidden_layers": 2},
-        {"batch_size": 128, "activation": "tanh"},
-        {"batch_size": 37, "learning_rate": 0.01},
-        {"batch_size": 2000, "learning_rate": 0.0001},
-        {"hidden_layers": 0},
-        {"hidden_layers": 3, "activation": "sigmoid", "hidden_units": 200},
-        {"hidden_layers": 2, "dropout": 0.4},
+        {"batch_size": 64, "hidden_layers": 2, "dropout": 0.4},
+        {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01},
+        {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 200},
+        {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
     ],
     ids=str,
 )

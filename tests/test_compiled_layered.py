@@ -23,7 +23,7 @@ def test_the_weights_and_metrics_are_those_of_fit(changes, tmp_path):
     trial, fit, compiled = a_trial(**changes), Fit(*DATA), Compiled(*DATA)
     expected, metrics = trained(fit, trial), trained(compiled, trial)
     pairs = zip(weights(fit, trial, tmp_path), weights(compiled, trial, tmp_path), strict=True)
-    # Longer training of convolutions is chaotic: fit strays from itself when its first weights change by 1e-7.
+    # Longer training of convolutions is chaotic: fit strays from fit when its first weights change by 1e-7.
     assert max(np.abs(old - new).max() for old, new in pairs) < 1e-5
     assert metrics == pytest.approx(expected, abs=1e-5)
 

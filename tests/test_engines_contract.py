@@ -11,21 +11,25 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from fakes import BATCH, ENGINES, GRID, RATE, FakeCrew, Logged, assignment, loop, trained
+from fakes import BATCH, ENGINES, GRID, RATE, FakeCrew, Logged, assignment, loop, num_trials, trained
 
 from pipeline.engines import open_engine
 from pipeline.ledger import Ledger
 from pipeline.space import DEFAULTS, Choice, Dimension, Range, Space
 
-TRIALS, MORE = 14, 19
 every_engine = pytest.mark.parametrize("names", ENGINES)
 slow = pytest.mark.slow
+STOPPED = [
+    pytest.param(*one.values, num_kept, id=f"{one.id}-{num_kept}", marks=one.marks)
+    for one in ENGINES
+    for num_kept in range(num_trials(one.values[0][1]) + 1)
+]
 
 
 @cache
-def whole(names, trials=TRIALS, seed=1):
+def whole(names, **settings):
     """An unbroken search: its outcomes, and every ask, report and tell."""
-    engine = Logged(open_engine(assignment(*names, trials=trials, seed=seed)))
+    engine = Logged(open_engine(assignment(*names, **settings)))
     return loop(engine).run(), engine.log
 
 
@@ -67,7 +71,7 @@ def test_the_budget_is_spent_and_no_more(names):
     """As many trials as the study states, numbered in the order of asking; then None, for good."""
     engine = open_engine(assignment(*names))
     outcomes = loop(engine).run()
-    assert sorted(outcome.trial.number for outcome in outcomes) == list(range(TRIALS))
+    assert sorted(outcome.trial.number for outcome in outcomes) == list(range(num_trials(names[1])))
     assert [engine.ask() for _ in range(3)] == [None] * 3
 
 
@@ -96,11 +100,10 @@ def test_a_search_without_a_single_score_goes_on(names):
     """An engine whose every trial fails spends its budget all the same."""
     crew = FakeCrew(lambda trial, epoch: replace(trained(trial, epoch), metrics={"loss": math.nan}))
     outcomes = loop(assignment(*names), crew=crew).run()
-    assert [outcome.state for outcome in outcomes] == ["failed"] * TRIALS
+    assert [outcome.state for outcome in outcomes] == ["failed"] * num_trials(names[1])
 
 
-@every_engine
-@pytest.mark.parametrize("num_kept", range(TRIALS + 1))
+@pytest.mark.parametrize(("names", "num_kept"), STOPPED)
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(names, num_kept, tmp_path):
     """From any number of recorded outcomes: the same outcomes, by the same asks, reports and tells."""
     record = broken_off(assignment(*names), num_kept, tmp_path / "record.jsonl")
@@ -116,7 +119,7 @@ class BrokenOffError(Exception):
 
 
 def broken_off(work, num_kept, path, parallel=3):
-    """The ledger of a search that was killed when it had recorded so many outcomes."""
+    """The ledger of a search that was killed when it had recorded so many outcomes, or had them all."""
     ledger = Ledger(path)
 
     def keep(outcome):
@@ -136,18 +139,20 @@ def broken_off(work, num_kept, path, parallel=3):
 @every_engine
 def test_more_trials_extend_a_search(names, tmp_path):
     """A search to which trials are added ends as one that had them from the beginning."""
-    record = broken_off(assignment(*names), TRIALS, tmp_path / "record.jsonl")
-    engine = Logged(open_engine(assignment(*names, trials=MORE)))
-    assert loop(engine, record.outcomes).run() == whole(names, MORE)[0]
-    assert engine.log == whole(names, MORE)[1]
+    fewer = num_trials(names[1]) - 4
+    record = broken_off(assignment(*names, trials=fewer), fewer, tmp_path / "record.jsonl")
+    assert len(record.outcomes) == fewer
+    engine = Logged(open_engine(assignment(*names)))
+    assert loop(engine, record.outcomes).run() == whole(names)[0]
+    assert engine.log == whole(names)[1]
 
 
 def test_a_pruned_trial_is_trained_on_when_the_search_around_it_grows(tmp_path):
     """A longer search may let a trial live that the shorter one pruned: it is trained further."""
     names, crew = ("optuna", "random", "successive_halving"), FakeCrew()
-    ledger = broken_off(assignment(*names), TRIALS, tmp_path / "record.jsonl", parallel=5)
+    ledger = broken_off(assignment(*names), 14, tmp_path / "record.jsonl", parallel=5)
     before = dict(ledger.outcomes)
-    longer = assignment(*names, trials=MORE)
+    longer = assignment(*names, trials=22)
     outcomes = loop(longer, before, crew, parallel=5, keep=lambda one: ledger.append(one, 2.0)).run()
     assert outcomes == loop(longer, parallel=5).run()
     assert [number for number in crew.started if number in before] == [13]
@@ -194,7 +199,7 @@ def test_what_the_study_starts_with_comes_first(sampler):
     assert first == given[0]
     assert second["batch_size"] == 128
     assert space.dimensions[0].values.holds(second["learning_rate"])
-    assert len(others) == TRIALS - 2
+    assert len(others) == 14 - 2
 
 
 @slow

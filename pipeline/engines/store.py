@@ -220,7 +220,10 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
     # Two processes that meet a fresh file at once would both create its schema.
     path = Path(url.split("///", 1)[-1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    lock = Path(f"{path}.lock")
+    # Where no file can be made, the lock would be waited for without end.
+    lock.touch()
+    with FileLock(lock, timeout=60):
         return optuna.storages.RDBStorage(escaped, settings)
 
 

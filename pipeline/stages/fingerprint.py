@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,8 @@ def facts(tables: Mapping[str, Any], data_sha256: str) -> dict[str, Any]:
     """Everything that the results of a stage depend on, as a JSON value with a name for each part."""
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return {
-        "study": dict(tables),
+        # As they are read back from a file: a tuple and the list it becomes are not equal.
+        "study": json.loads(json.dumps(tables)),
         "data": data_sha256,
         "machine": machine(),
         "packages": {**versions, "python": platform.python_version()},

@@ -131,7 +131,7 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
     recorded = dict(ledger.outcomes)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
-    with _crew(bench, task, folder) as crew, open_tracker(bench, task, key) as tracker:
+    with open_crew(bench, task, folder) as crew, open_tracker(bench, task, key) as tracker:
         watch.tracker = tracker
         trainer = VirtualTrainer(crew, bench.price, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, watch.keep, bench.progress.epoch, watch.is_time_up)
@@ -215,7 +215,8 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _crew(bench: Bench, task: Task, folder: Path) -> Processes:
+def open_crew(bench: Bench, task: Task, folder: Path) -> Processes:
+    """The processes that train the task's trials; their logs go to `folder`."""
     weights = folder / "weights"
     if task.keeps_weights:
         weights.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def _run(bench: Bench, arm: Arm) -> Result:
     study = bench.study
     objective = study.objective
     assignment = Assignment(arm, study.space, study.seed, objective.metric, objective.is_maximized)
-    tables = _tables(bench, arm)
+    tables = tables_of(bench, arm)
     task = Task("search", arm.name, tables, arm.search.trials, minutes=arm.search.minutes)
     # Optuna freezes the choices of a study, so each space and seed has a study of its own there.
     name = f"{study.name}-{arm.name}-{digest([tables, bench.card['sha256']])[:8]}"
@@ -50,7 +50,7 @@ def _run(bench: Bench, arm: Arm) -> Result:
     return run(bench, task, engine, bench.rules(arm.search.parallel, arm.search.patience), store)
 
 
-def _tables(bench: Bench, arm: Arm) -> dict[str, Any]:
+def tables_of(bench: Bench, arm: Arm) -> dict[str, Any]:
     """What the arm's sequence of trials depends on; its budget only says where the sequence is cut."""
     plan = bench.study.plan()["search"]
     settings = next(table for table in plan["arms"] if table["name"] == arm.name)

@@ -4,6 +4,7 @@ A stage opens a `Tracker`, hands it outcomes and goes on; one thread delivers th
 """
 
 from pipeline.tracking.facts import StageFacts, environment
+from pipeline.tracking.marks import mark_trials
 from pipeline.tracking.registry import (
     Champion,
     RegisteredModel,
@@ -29,6 +30,7 @@ __all__ = [
     "fetch_model",
     "hidden",
     "local_uri",
+    "mark_trials",
     "register_winner",
     "ui_command",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,11 @@ from pipeline.files import sha256
 from pipeline.tracking.facts import StageFacts
 from pipeline.tracking.runs import experiment, find_parent
 from pipeline.tracking.store import (
-    apply_settings,
+    answering,
     check_store,
     connect,
     database_path,
-    hidden,
     is_server,
-    scrubbed,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def register_winner(
         StoreError: MLflow does not answer, or refuses.
     """
     check_store(uri)
-    with _answering(uri), tempfile.TemporaryDirectory() as folder:
+    with answering(uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
         known = _known(client, facts.study, fingerprint)
         if known is not None:
@@ -111,7 +109,7 @@ def champion(uri: str, study: str) -> Champion | None:
     path = database_path(uri)
     if path is not None and not path.exists():
         return None
-    with _answering(uri):
+    with answering(uri):
         from mlflow.exceptions import MlflowException
 
         try:
@@ -131,7 +129,7 @@ def crown(uri: str, study: str, version: int) -> None:
         StoreError: MLflow does not answer, or has no such version.
     """
     check_store(uri)
-    with _answering(uri):
+    with answering(uri):
         connect(uri).set_registered_model_alias(study, ALIAS, str(version))
 
 
@@ -142,7 +140,7 @@ def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: P
         StoreError: MLflow does not answer, has no such version, or has another file.
     """
     check_store(uri)
-    with _answering(uri):
+    with answering(uri):
         client = connect(uri)
         from mlflow.artifacts import download_artifacts
 
@@ -222,21 +220,3 @@ def _register(
     if run_id is not None:
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
     return int(version.version)
-
-
-@contextmanager
-def _answering(uri: str) -> Iterator[None]:
-    """Let what MLflow throws be a StoreError that shows no password."""
-    apply_settings()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise StoreError.of(
-            "MLflow must answer.",
-            scrubbed(f"{type(error).__name__}: {error}", uri),
-            "Start the tracking server or mend the store, then run again.",
-            hidden(uri),
-        ) from error

@@ -129,7 +129,7 @@ class StageRuns:
     def _known_children(self) -> dict[str, Child]:
         condition = f"tags.`mlflow.parentRunId` = '{self.parent_id}'"
         known: dict[str, Child] = {}
-        for run in _found(self._client, self.experiment_id, condition):
+        for run in find_runs(self._client, self.experiment_id, condition):
             name = run.data.tags.get("trial.name", "")
             # An answer that was lost on its way lets one trial be created twice.
             if name in known:
@@ -189,7 +189,7 @@ class StageRuns:
 
 def find_parent(client: MlflowClient, experiment_id: str, stage: str, key: str, arm: str) -> Run | None:
     """The parent run of a stage with this key, or None."""
-    runs = _found(client, experiment_id, f"tags.`study.key` = '{key}'")
+    runs = find_runs(client, experiment_id, f"tags.`study.key` = '{key}'")
     return next(
         (
             run
@@ -200,7 +200,7 @@ def find_parent(client: MlflowClient, experiment_id: str, stage: str, key: str, 
     )
 
 
-def _found(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
+def find_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
     """Every run that meets `condition`, the oldest first."""
     runs: list[Run] = []
     token: str | None = None

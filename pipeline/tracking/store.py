@@ -204,6 +204,24 @@ def connect(uri: str) -> MlflowClient:
 
 
 @contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Let what MLflow throws be a StoreError that shows no password."""
+    apply_settings()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise StoreError.of(
+            "MLflow must answer.",
+            scrubbed(f"{type(error).__name__}: {error}", uri),
+            "Start the tracking server or mend the store, then run again.",
+            hidden(uri),
+        ) from error
+
+
+@contextmanager
 def made_alone(uri: str) -> Iterator[None]:
     """Let one process at a time make what MLflow does not protect itself: schema, experiment, parent run."""
     path = database_path(uri)

@@ -48,17 +48,19 @@ def update(trained: Trained, gradients: Sequence[Any], learning_rate: Any, step:
     Source: Kingma and Ba (2015), "Adam: A Method for Stochastic Optimization", section 2, last paragraph:
         the form whose bias corrections are part of the rate, as in Keras.
     """
-    count = tf.cast(step + 1, tf.float32)
-    numbers = {
-        "beta1_power": tf.pow(BETA_1, count),
-        "beta2_power": tf.pow(BETA_2, count),
-        "lr": learning_rate * _ROOT,
-        "beta1": BETA_1,
-        "beta2": BETA_2,
-        "epsilon": EPSILON * _ROOT,
-    }
+    # The operation takes its numbers from the processor, wherever the variables are.
+    with tf.device("CPU:0"):
+        count = tf.cast(step + 1, tf.float32)
+        powers = {"beta1_power": tf.pow(BETA_1, count), "beta2_power": tf.pow(BETA_2, count)}
+        numbers = powers | {"lr": learning_rate * _ROOT, "epsilon": EPSILON * _ROOT}
     rows = zip(trained.variables, trained.momentums, trained.velocities, gradients, strict=True)
     for variable, momentum, velocity, gradient in rows:
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=momentum.handle, v=velocity.handle, grad=gradient, **numbers
+            var=variable.handle,
+            m=momentum.handle,
+            v=velocity.handle,
+            grad=gradient,
+            beta1=BETA_1,
+            beta2=BETA_2,
+            **numbers,
         )

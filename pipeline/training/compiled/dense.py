@@ -68,7 +68,7 @@ class Network:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int32.
+            order: the order of the training images, (num_images,), int64.
         """
         steps_done = tf.constant(epochs_done * -(-len(order) // self._batch_size))
         trained = self._trained

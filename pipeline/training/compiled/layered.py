@@ -42,14 +42,14 @@ class Layered:
         self._batch_size = batch_size
         self._trained = adam.fresh([variable.value for variable in model.trainable_variables])
         self._learning_rate = tf.constant(float(model.optimizer.learning_rate))
-        signature = (tf.TensorSpec(resident.labels.shape, tf.int32), tf.TensorSpec((), tf.int32))
+        signature = (tf.TensorSpec(resident.labels.shape, tf.int64), tf.TensorSpec((), tf.int32))
         self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
     def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int32.
+            order: the order of the training images, (num_images,), int64.
         """
         steps_done = epochs_done * -(-len(order) // self._batch_size)
         sums: sweep.Sums = self._epoch(order, tf.constant(steps_done))

@@ -76,7 +76,7 @@ class Compiled:
             return self._fit.epoch(number)
         slot = self._slots[number]
         order = shuffled(self._seed, slot.trial, slot.epochs_done + 1, len(self._resident.labels))
-        sums = slot.training.epoch(tf.constant(order, tf.int32), slot.epochs_done)
+        sums = slot.training.epoch(tf.constant(order), slot.epochs_done)
         slot.epochs_done += 1
         return sweep.metrics(self._resident, sums)
 

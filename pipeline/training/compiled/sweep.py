@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.trial import Metrics
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
-# The summed loss of a batch, float32, and how many of its images are right, int32.
+# The summed loss of a batch, float32, and how many of its images are right, int64.
 Judged = tuple[Any, Any]
 # The summed loss and the number of right images, first of train, then of val.
 Sums = tuple[Any, Any, Any, Any]
@@ -49,9 +49,10 @@ class Resident:
     def pixels(self, rows: Any) -> Any:
         """Train images by their indices (batch,): (batch, height, width, channels), uint8."""
         shape = self.val_images.shape[1:]
+        size = shape.num_elements()
         words = tf.gather(self.words, rows)
-        padded = tf.reshape(tf.bitcast(words, tf.uint8), (-1, words.shape[1] * WORD))
-        return tf.reshape(padded[:, : shape.num_elements()], (-1, *shape))
+        flat = tf.reshape(tf.bitcast(words, tf.uint8), (-1, words.shape[1] * WORD))
+        return tf.reshape(flat if flat.shape[1] == size else flat[:, :size], (-1, *shape))
 
 
 def _words(images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -64,15 +65,16 @@ def train(resident: Resident, order: Any, batch_size: Any, step: Step) -> Judged
     """The summed loss of one epoch's images and how many are right, each judged before the step it is in.
 
     Args:
-        order: a permutation of the training images, (num_images,), int32.
+        order: a permutation of the training images, (num_images,), int64.
         batch_size: scalar, int32; the last batch may be smaller.
         step: pixels (batch, height, width, channels), labels (batch,) and the number of the step in the epoch
             to what the batch gave before its update.
     """
     labels = tf.gather(resident.labels, order)
 
-    def trained(first: Any, end: Any) -> Judged:
-        return step(resident.pixels(order[first:end]), labels[first:end], first // batch_size)
+    def trained(first: Any, count: Any) -> Judged:
+        rows, true = (tf.slice(array, [first], [count]) for array in (order, labels))
+        return step(resident.pixels(rows), true, first // batch_size)
 
     return _sums(trained, tf.size(order), batch_size)
 
@@ -80,8 +82,8 @@ def train(resident: Resident, order: Any, batch_size: Any, step: Step) -> Judged
 def validate(resident: Resident, judge: Judge) -> Judged:
     """The summed loss of the images of val and how many are right."""
 
-    def judged(first: Any, end: Any) -> Judged:
-        return judge(resident.val_images[first:end], resident.val_labels[first:end])
+    def judged(first: Any, count: Any) -> Judged:
+        return judge(resident.val_images[first : first + count], resident.val_labels[first : first + count])
 
     return _sums(judged, tf.size(resident.val_labels), tf.constant(VAL_BATCH_SIZE))
 
@@ -99,19 +101,18 @@ def metrics(resident: Resident, sums: Sums) -> Metrics:
 
 
 def right(outputs: Any, labels: Any) -> Any:
-    """How many of the labels (batch,) have the largest output (batch, num_classes); int32."""
-    hits = tf.argmax(outputs, axis=1, output_type=labels.dtype) == labels
-    return tf.math.count_nonzero(hits, dtype=tf.int32)
+    """How many of the labels (batch,) have the largest output (batch, num_classes); int64."""
+    # Not int32: a GPU hands those to the processor, and waits.
+    return tf.reduce_sum(tf.cast(tf.argmax(outputs, axis=1) == labels, tf.int64))
 
 
 def _sums(judged: Callable[[Any, Any], Judged], num_images: Any, batch_size: Any) -> Judged:
-    """Sums over all images of what `judged` says of the images from a first to before an end."""
+    """Sums over all images of what `judged` says of the images from a first on."""
 
     def body(first: Any, losses: Any, hits: Any) -> tuple[Any, Any, Any]:
-        end = tf.minimum(first + batch_size, num_images)
-        loss, more = judged(first, end)
-        return end, losses + loss, hits + more
+        loss, more = judged(first, tf.minimum(batch_size, num_images - first))
+        return first + batch_size, losses + loss, hits + more
 
-    start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
+    start = (tf.constant(0), tf.constant(0.0), tf.constant(0, tf.int64))
     _, losses, hits = tf.while_loop(lambda first, *_: first < num_images, body, start)
     return losses, hits

@@ -1,0 +1,238 @@
+"""Plain fit and the compiled trainer on the same trials, by turns, beside the floor of arithmetic.
+
+Run     STUDY_RAW_MNIST=<folder of the four MNIST files> python -m benchmarks.trainers [--repeats 3]
+Prints  seconds per epoch after a trial's first, on one core, by configuration; the whole list's totals.
+
+Each repeat starts a fresh single-threaded process for each trainer. Processor time is what the trainer costs;
+wall time also holds what else the machine was doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+NUM_TRAIN, NUM_VAL, NUM_PIXELS, NUM_CLASSES, NUM_EPOCHS = 48_000, 12_000, 784, 10, 3
+UNITS, BATCH_SIZES = (64, 128, 256, 512), (32, 64, 128)
+RATES, DROPOUTS = (0.0005, 0.001, 0.002), (0.0, 0.2)
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "KERAS_BACKEND": "tensorflow",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+# What a step must move for each parameter: Adam reads weight, gradient and two moments and writes all but the
+# gradient; before it the products read the weight and write the gradient. Nine float32.
+ADAM_BYTES = 36
+
+Json = dict[str, Any]
+
+
+def configurations() -> list[dict[str, float]]:
+    """The twelve configurations: every width with every batch size, rates and dropout by turns."""
+    return [
+        {
+            "hidden_units": units,
+            "batch_size": size,
+            "learning_rate": RATES[index % len(RATES)],
+            "dropout": DROPOUTS[index % len(DROPOUTS)],
+        }
+        for index, (units, size) in enumerate(product(UNITS, BATCH_SIZES))
+    ]
+
+
+def main() -> None:
+    """Measure by turns, then print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--one", choices=("fit", "compiled", "floor"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if "STUDY_RAW_MNIST" not in os.environ:
+        parser.error("STUDY_RAW_MNIST must name a folder of the four MNIST files.")
+    if options.one:
+        print(json.dumps(_floor() if options.one == "floor" else _train(options.one)))
+        return
+    runs: dict[str, list[Json]] = {"fit": [], "compiled": [], "floor": []}
+    for repeat in range(options.repeats):
+        for name, results in runs.items():
+            results.append(_fresh(name))
+            print(f"repeat {repeat + 1}: {name} measured", file=sys.stderr)
+    _print_epochs(runs)
+    _print_totals(runs)
+
+
+def _fresh(name: str) -> Json:
+    """What one process of its own measured."""
+    command = [sys.executable, "-m", "benchmarks.trainers", "--one", name]
+    environment = {**os.environ, **ENVIRONMENT}
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    return dict(json.loads(answer.stdout.splitlines()[-1]))
+
+
+def _train(name: str) -> Json:
+    """Seconds of every epoch of the twelve trials, and of the whole process since its start."""
+    from pipeline.space import DEFAULTS
+    from pipeline.training.framework import set_up
+    from pipeline.trial import Trial
+
+    set_up(1)
+    program = _program(name)
+    trials = []
+    for number, changes in enumerate(configurations()):
+        began = time.perf_counter(), time.process_time()
+        program.start(Trial(number, {}, {**DEFAULTS, **changes}, NUM_EPOCHS, ("trial", number)))
+        started = time.perf_counter() - began[0], time.process_time() - began[1]
+        epochs = [_timed(partial(program.epoch, number)) for _ in range(NUM_EPOCHS)]
+        program.drop(number)
+        trials.append({"start": started, "epochs": [epoch[:2] for epoch in epochs], "metrics": epochs[-1][2]})
+    return {"trials": trials, "cpu": time.process_time(), "memory_mb": _memory_mb()}
+
+
+def _program(name: str) -> Any:
+    from pipeline.data.idx import read_idx
+    from pipeline.training.compiled import Compiled
+    from pipeline.training.fit import Fit
+
+    folder = Path(os.environ["STUDY_RAW_MNIST"])
+    images = read_idx(folder / "train-images-idx3-ubyte.gz", (28, 28))[..., None]
+    labels = read_idx(folder / "train-labels-idx1-ubyte.gz", ()).astype("int64")
+    train, val = (
+        (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
+    )
+    return (Fit if name == "fit" else Compiled)(train, val, NUM_CLASSES, 1)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall seconds, processor seconds, and what the work gave."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def _memory_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _floor() -> Json:
+    """This core's best rates: multiply-adds a second by shape of product; bytes a second within the cache."""
+    from pipeline.training.framework import set_up
+
+    set_up(1)
+    rates = {}
+    for units, size in product(UNITS, BATCH_SIZES):
+        forward = _product_rate((size, NUM_PIXELS), (NUM_PIXELS, units), False)
+        backward = _product_rate((size, NUM_PIXELS), (size, units), True)
+        rates[f"{units} {size}"] = (forward, backward)
+    return {"rates": rates, "bytes": _byte_rate()}
+
+
+def _product_rate(left_shape: tuple[int, int], right_shape: tuple[int, int], transposed: bool) -> float:
+    import tensorflow as tf
+
+    left, right = tf.random.normal(left_shape), tf.random.normal(right_shape)
+    multiply_adds = left_shape[0] * left_shape[1] * right_shape[1]
+    count = ceil(5e8 / multiply_adds)
+
+    def products(left: Any, right: Any) -> Any:
+        def body(index: Any, before: Any) -> Any:
+            # Else the product would be taken once, outside the loop.
+            with tf.control_dependencies([before]):
+                product = tf.matmul(tf.identity(left), right, transpose_a=transposed)
+            return index + 1, product[0, 0]
+
+        return tf.while_loop(lambda index, _: index < count, body, (0, 0.0))
+
+    compiled = tf.function(products, autograph=False)
+    compiled(left, right)
+    return count * multiply_adds / min(_timed(partial(compiled, left, right))[1] for _ in range(5))
+
+
+def _byte_rate() -> float:
+    """Bytes a second that one core adds up in arrays as large as the weights of 128 units."""
+    import numpy as np
+
+    first, second = np.ones((2, NUM_PIXELS * 128), np.float32)
+
+    def add() -> None:
+        for _ in range(200):
+            np.add(first, second, out=first)
+
+    return float(200 * 3 * first.nbytes) / min(_timed(add)[1] for _ in range(5))
+
+
+def _floor_seconds(changes: dict[str, float], floors: list[Json]) -> tuple[float, float]:
+    """What one epoch's products, and then Adam's traffic, must take at this core's best rates."""
+    units, size = int(changes["hidden_units"]), int(changes["batch_size"])
+    forward, backward = (
+        max(floor["rates"][f"{units} {size}"][which] for floor in floors) for which in (0, 1)
+    )
+    first, second = NUM_PIXELS * units, units * NUM_CLASSES
+    # No slope is needed for the pixels, but one for the hidden units.
+    products = (NUM_TRAIN + NUM_VAL) * (first + second) / forward
+    products += NUM_TRAIN * (first + 2 * second) / backward
+    num_parameters = first + units + second + NUM_CLASSES
+    traffic = ceil(NUM_TRAIN / size) * ADAM_BYTES * num_parameters / max(floor["bytes"] for floor in floors)
+    return products, traffic
+
+
+def _later_epochs(runs: list[Json], number: int, clock: int) -> list[float]:
+    """Seconds of each epoch after the first, by clock 0 (wall) or 1 (processor)."""
+    return [epoch[clock] for run in runs for epoch in run["trials"][number]["epochs"][1:]]
+
+
+def _print_epochs(runs: dict[str, list[Json]]) -> None:
+    print("Processor seconds per epoch after the first: median (lowest-highest)")
+    print(
+        "units batch dropout | fit                 | compiled            | ratio | products +Adam | / floor"
+    )
+    for number, changes in enumerate(configurations()):
+        fit, compiled = (_later_epochs(runs[name], number, 1) for name in ("fit", "compiled"))
+        products, traffic = _floor_seconds(changes, runs["floor"])
+        over = median(compiled) / (products + traffic)
+        words = f"{changes['hidden_units']:5} {changes['batch_size']:5} {changes['dropout']:7} "
+        words += f"| {_spread(fit)} | {_spread(compiled)} | {median(fit) / median(compiled):5.1f} "
+        print(f"{words}| {products:8.3f} {traffic:5.3f} | {over:5.2f}")
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{median(seconds):5.3f} ({min(seconds):5.3f}-{max(seconds):5.3f})"
+
+
+def _print_totals(runs: dict[str, list[Json]]) -> None:
+    print("\nAll trials in one process, tracing included, import excluded: median (lowest-highest)")
+    totals: dict[str, dict[int, list[float]]] = {}
+    for name in ("fit", "compiled"):
+        totals[name] = {clock: [_total(run, clock) for run in runs[name]] for clock in (0, 1)}
+        wall, cpu = totals[name][0], totals[name][1]
+        rate = 3600 * len(configurations()) / median(cpu)
+        memory = max(run["memory_mb"] for run in runs[name])
+        print(f"{name:9} wall {_spread(wall)} s, processor {_spread(cpu)} s, {memory:.0f} MB, ", end="")
+        print(f"{rate:.0f} trials an hour and core")
+    for clock, word in enumerate(("wall", "processor")):
+        ratios = [old / new for old, new in zip(totals["fit"][clock], totals["compiled"][clock], strict=True)]
+        print(f"ratio by {word}: {median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})")
+
+
+def _total(run: Json, clock: int) -> float:
+    parts = [[trial["start"], *trial["epochs"]] for trial in run["trials"]]
+    return float(sum(part[clock] for trial in parts for part in trial))
+
+
+if __name__ == "__main__":
+    main()

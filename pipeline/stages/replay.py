@@ -1,0 +1,223 @@
+"""replay: recorded trials trained again from their record, and every number compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pipeline import seeds
+from pipeline.errors import DataError, StoreError, StudyError, shortened
+from pipeline.ledger import Ledger
+from pipeline.search import Listed, Loop
+from pipeline.stages import fingerprint
+from pipeline.stages.project import Project
+from pipeline.stages.running import Bench, Task, open_bench, open_crew
+from pipeline.stages.search import tables_of
+from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
+from pipeline.study import Arm
+from pipeline.tracking import mark_trials
+from pipeline.training import VirtualTrainer, program_name
+from pipeline.trial import Outcome, Trial
+
+MAX_TAG = 1_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """A search of one arm as it was recorded.
+
+    Attributes:
+        facts: what its results depend on.
+        changed: which of these are different now, in words; empty: none is.
+        outcomes: by number.
+    """
+
+    arm: str
+    folder: Path
+    facts: Mapping[str, Any]
+    changed: str
+    outcomes: Mapping[int, Outcome]
+
+
+class Again(Listed):
+    """Recorded trials in their order; one that was pruned is pruned again, after the same epoch."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        super().__init__([outcome.trial for outcome in outcomes])
+        self._ends = {one.trial.number: len(one.curve) for one in outcomes if one.state == "pruned"}
+
+    def report(self, trial: Trial, epoch: int, score: float) -> bool:  # noqa: ARG002  the seam's names
+        """Go on to where the record ends."""
+        return epoch != self._ends.get(trial.number)
+
+
+def replay(project: Project, name: str, words: Sequence[str], sample: int | None) -> Iterator[str]:
+    """Train recorded trials of the search again; then a line with the verdict on each.
+
+    Args:
+        words: the trials, each a number, or ARM:NUMBER where the study has several arms; empty: all.
+        sample: so many of them instead, drawn by the study's seed.
+
+    Raises:
+        StudyError: a trial is not in the record.
+        DataError: nothing is recorded; or, after all lines, a trial has not given its numbers again.
+        StudyError, DataError, StoreError: see `open_bench`.
+    """
+    with open_bench(project, name) as bench:
+        records = _records(bench)
+        outcomes = {
+            arm.name: records[arm.name].outcomes if arm.name in records else {} for arm in bench.study.arms
+        }
+        verdicts: dict[str, Verdict] = {}
+        for arm, numbers in choose(outcomes, words, sample, bench.study.seed).items():
+            found = _verdicts(bench, records[arm], numbers)
+            verdicts |= {_spelled(outcomes, arm, number): verdict for number, verdict in found.items()}
+    yield from (f"trial {trial}: {verdict}" for trial, verdict in verdicts.items())
+    bad = [trial for trial, verdict in verdicts.items() if not verdict.is_good]
+    if bad:
+        raise DataError.of(
+            "a replay must give the recorded numbers; accuracies within "
+            f"{ACCURACY_TOLERANCE} of them where it is not comparable.",
+            f"{len(bad)} of {len(verdicts)} trials do not: {', '.join(bad)}",
+            "Restore the record, or prepare the data again, if either was changed; else do not trust them.",
+            str(project.work(name).relative_to(project.root)),
+        )
+
+
+def choose(
+    outcomes: Mapping[str, Mapping[int, Outcome]], words: Sequence[str], sample: int | None, study_seed: int
+) -> dict[str, list[int]]:
+    """The numbers of the trials to replay, ascending, by arm.
+
+    Args:
+        outcomes: what is recorded, by arm and number.
+        words, sample: see `replay`. A sample leaves failed trials out; a larger one holds the smaller.
+
+    Raises:
+        StudyError: a word is no recorded trial, or both words and a sample are given.
+    """
+    known = {(arm, number): one for arm, of_arm in outcomes.items() for number, one in of_arm.items()}
+    if sample is not None and words:
+        must, advice = "either trials or a sample can be named.", "Drop one of the two."
+        raise StudyError.of(must, f"{' '.join(words)} --sample {sample}", advice, "study replay")
+    chosen = set(known)
+    if sample is not None:
+        pool = sorted(choice for choice, one in known.items() if one.state != "failed")
+        if not pool:
+            must, advice = "a sample needs a trial that has not failed.", "Name the trials to replay."
+            raise StudyError.of(must, "only failed ones", advice, "study replay")
+        order = seeds.generator(study_seed, "replay").permutation(len(pool))
+        chosen = {pool[index] for index in order[:sample]}
+    elif words:
+        chosen = {_found(outcomes, word) for word in words}
+    arms = {arm: sorted(number for of, number in chosen if of == arm) for arm in outcomes}
+    return {arm: numbers for arm, numbers in arms.items() if numbers}
+
+
+def _found(outcomes: Mapping[str, Mapping[int, Outcome]], word: str) -> tuple[str, int]:
+    """The recorded trial that a word names."""
+    names = {_spelled(outcomes, arm, number): (arm, number) for arm in outcomes for number in outcomes[arm]}
+    if word in names:
+        return names[word]
+    form = "a number" if len(outcomes) == 1 else "ARM:NUMBER"
+    there = [f"{_spelled(outcomes, arm, '')}{_ranges(of_arm)}" for arm, of_arm in outcomes.items() if of_arm]
+    advice = f"There are {'; '.join(there)}."
+    raise StudyError.of(f"a trial to replay must be {form} of the record.", word, advice, "study replay")
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Numbers in words: 0 to 4, 7."""
+    # In a run without a gap, each number is as far from its place in the order as the next one.
+    runs = [list(run) for _, run in groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0])]
+    ends = [(run[0][1], run[-1][1]) for run in runs]
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ends)
+
+
+def _spelled(outcomes: Mapping[str, Any], arm: str, number: int | str) -> str:
+    """How a person names a trial."""
+    return str(number) if len(outcomes) == 1 else f"{arm}:{number}"
+
+
+def _records(bench: Bench) -> dict[str, Record]:
+    """What is recorded of each arm: of the study as it is now, else the newest.
+
+    Raises:
+        DataError: nothing is.
+    """
+    records = {arm.name: record for arm in bench.study.arms if (record := _record(bench, arm)) is not None}
+    name = bench.study.name
+    for arm in bench.study.arms:
+        if arm.name not in records:
+            bench.progress.say(f"replay {arm.name}: nothing is recorded. Run: study search {name}")
+    if not records:
+        place = bench.project.work(name).relative_to(bench.project.root)
+        must, advice = "must hold a recorded trial first.", f"Run: study search {name}"
+        raise DataError.of(must, "nothing recorded", advice, str(place))
+    return records
+
+
+def _record(bench: Bench, arm: Arm) -> Record | None:
+    now = fingerprint.facts(tables_of(bench, arm), bench.card["sha256"])
+    current = f"search-{arm.name}-{fingerprint.key(now)}"
+    folders = [path.parent for path in bench.project.work(bench.study.name).glob("search-*/record.jsonl")]
+    # An arm's name may begin like another's.
+    folders = [folder for folder in folders if folder.name.rpartition("-")[0] == f"search-{arm.name}"]
+    folders.sort(key=lambda folder: (folder.name == current, (folder / "record.jsonl").stat().st_mtime))
+    for folder in reversed(folders):
+        outcomes = Ledger(folder / "record.jsonl").outcomes
+        if outcomes:
+            facts = _facts(folder)
+            return Record(arm.name, folder, facts, fingerprint.difference(facts, now), outcomes)
+    return None
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / "facts.json"
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+        # Without these two nothing can be trained as it was.
+        _ = facts["study"]["seed"], facts["study"]["trainer"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        must, advice = "must say what the record depends on.", "Restore it from a copy, or search again."
+        raise StoreError.of(must, f"{type(error).__name__}: {error}", advice, str(path)) from error
+    return facts
+
+
+def _verdicts(bench: Bench, record: Record, numbers: Sequence[int]) -> dict[int, Verdict]:
+    """Train trials of one record again and judge them, by number; MLflow is told."""
+    if record.changed:
+        bench.progress.say(f"replay {record.arm}: not comparable, this has changed: {record.changed}.")
+    again = _trained(bench, record, [record.outcomes[number] for number in numbers])
+    verdicts = {number: judge(record.outcomes[number], again[number], record.changed) for number in numbers}
+    tags = {
+        number: {"replay.verdict": verdict.word, "replay.detail": shortened(verdict.detail, MAX_TAG)}
+        for number, verdict in verdicts.items()
+    }
+    key = record.folder.name.rpartition("-")[2]
+    try:
+        mark_trials(bench.project.tracking_uri, bench.study.name, "search", key, record.arm, tags)
+    except StoreError as error:
+        received = error.problems[0].received
+        bench.progress.say(
+            f"replay {record.arm}: the verdicts stand, but MLflow has not got them: {received}."
+        )
+    return verdicts
+
+
+def _trained(bench: Bench, record: Record, outcomes: Sequence[Outcome]) -> dict[int, Outcome]:
+    """What the trials give now, by number: the record's seed and trainer on the data that are there."""
+    wanted = record.facts["study"]
+    study = replace(bench.study, seed=wanted["seed"])
+    about = {**bench.environment, "trainer": program_name(wanted["trainer"])}
+    bench = replace(bench, study=study, environment=about)
+    task = Task("replay", record.arm, wanted, len(outcomes))
+    bench.progress.begin(f"replay {record.arm}", len(outcomes))
+    with open_crew(bench, task, bench.project.work(study.name) / "replay") as crew:
+        trainer = VirtualTrainer(crew, bench.price)
+        rules = bench.rules(study.search.parallel)
+        loop = Loop(Again(outcomes), trainer, rules, bench.progress.ended, bench.progress.epoch)
+        return {outcome.trial.number: outcome for outcome in loop.run()}

@@ -1,0 +1,88 @@
+"""The benchmark of whole searches: one list for all, and figures that end in a table and a chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.peers import summary, workload
+from benchmarks.peers.chart import chart
+from benchmarks.peers.contestants import CONTESTANTS
+from pipeline.study import load
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _run(name: str, rate: float) -> dict[str, Any]:
+    figures = {"seconds": 7200 / rate, "cpu_seconds": 10.0, "largest_mb": 900.0, "all_mb": 0.0}
+    return {"name": name, "trials_per_hour": rate, **figures, "val_accuracy": [0.97, 0.98]}
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    """What three rounds of two contestants gave."""
+    rates = {"keras_tuner": (200.0, 250.0, 300.0), "ours_tensorflow": (3000.0, 2500.0, 3500.0)}
+    runs = [_run(name, rate) for name, found in rates.items() for rate in found]
+    return {
+        **summary.summarize(runs),
+        "not_measured": {"ray_tune": "not installed"},
+        "machine": {"processor": "A <fast> one", "cores": 2, "accelerators": "none"},
+        "versions": {"python": "3.11"},
+        "settings": {"dataset": "mnist", "trials": 2, "epochs": 5, "num_train": 48000, "num_val": 12000},
+    }
+
+
+def test_the_list_is_the_same_twice_and_a_longer_one_begins_with_it(tmp_path: Path) -> None:
+    """Whoever measures again trains the same configurations."""
+    space = workload.space(tmp_path)
+    assert workload.draw(space, 12) == workload.draw(space, 12)
+    assert workload.draw(space, 20)[:12] == workload.draw(space, 12)
+
+
+def test_the_list_lies_inside_the_space_and_is_a_study(tmp_path: Path) -> None:
+    """The project's own check accepts the list as the configurations that a search starts with."""
+    space = workload.space(tmp_path)
+    drawn = workload.draw(space, 40)
+    assert all(entry.values.holds(row[entry.name]) for row in drawn for entry in space)
+    workload.write_project(tmp_path, workload.study_text("mnist", 5, drawn))
+    search = load(tmp_path / "studies" / workload.STUDY / "study.toml").search
+    assert (search.start_with, search.trials) == (drawn, 40)
+
+
+def test_figures_are_medians_with_their_ranges(results: dict[str, Any]) -> None:
+    """Three repeats give a median, the lowest and the highest."""
+    expected = {"median": 3000.0, "low": 2500.0, "high": 3500.0, "repeats": 3}
+    assert results["trials_per_hour"]["ours_tensorflow"] == expected
+    assert results["repeats"] == 3
+
+
+def test_table_has_a_row_for_each_contestant(results: dict[str, Any]) -> None:
+    """Measured ones with their ratio to Keras Tuner, the others with the reason."""
+    rows = [line for line in summary.table(results).splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    assert "3,000 (2,500–3,500) | 12.0 |" in rows[-2]
+    assert rows[-1].startswith("| Ray Tune around fit | not installed |")
+
+
+def test_chart_is_an_svg_with_a_bar_for_each_contestant(results: dict[str, Any]) -> None:
+    """Bars are as long as their medians, and all lies inside the picture."""
+    drawing = ElementTree.fromstring(chart(results))  # noqa: S314  it was written a line above
+    bars = [float(bar.get("width", 0)) for bar in drawing.findall(f"{SVG}rect")[1:]]
+    assert bars[1] / bars[0] == pytest.approx(3000 / 250, rel=0.01)
+    words = [text.text or "" for text in drawing.findall(f"{SVG}text")]
+    assert {CONTESTANTS[name].title for name in results["trials_per_hour"]} <= set(words)
+    assert "3,000 (2,500–3,500)" in words
+    assert all(
+        float(text.get("y", 0)) < float(drawing.get("height", 0)) for text in drawing.iter(f"{SVG}text")
+    )
+
+
+def test_accuracies_say_how_far_the_means_lie_apart(results: dict[str, Any]) -> None:
+    """Equal accuracies lie 0 percentage points apart."""
+    row = {"hidden_layers": 1, "hidden_units": 64, "batch_size": 32, "learning_rate": 0.001, "dropout": 0.2}
+    words = summary.accuracies([row, row], results["val_accuracy"])
+    assert "0.00 percentage points" in words
+    assert "1×64 batch 32 rate 0.001 dropout 0.2" in words

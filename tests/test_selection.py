@@ -1,0 +1,136 @@
+"""Which configurations are confirmed: the best distinct ones over all arms, and the best of each arm."""
+
+import re
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.space import DEFAULTS
+from pipeline.stages.rows import trial_columns, write_rows
+from pipeline.stages.selection import Candidate, candidates
+from pipeline.study import parse
+
+STUDY = """
+question = "Which?"
+dataset = "digits"
+seed = 1
+objective = {{ {objective} }}
+[fixed]
+epochs = 4
+[compare]
+activation = {{ choice = ["relu", "tanh"] }}
+[space]
+learning_rate = {{ choice = [0.1, 0.01, 0.001] }}
+hidden_layers = {{ int = [0, 2] }}
+[search]
+trials = 9
+[confirm]
+top = {top}
+"""
+MAXIMIZE, MINIMIZE = 'maximize = "val_accuracy"', 'minimize = "val_loss"'
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "trials.csv"
+
+
+def study(top=2, objective=MAXIMIZE):
+    return parse(STUDY.format(top=top, objective=objective), "tiny")
+
+
+def row(arm, number, score, rate=0.1, layers=1, state="complete", epochs=4):
+    """A row of trials.csv."""
+    values = {"learning_rate": rate, "hidden_layers": layers}
+    return {"arm": arm, "number": number, "state": state, "epochs": epochs, "score": score, **values}
+
+
+def chosen(path, *rows, **more):
+    """Which trials are chosen, in their order: (arm, number)."""
+    write_rows(path, trial_columns(study().space), rows)
+    return [(one.arm, one.number) for one in candidates(study(**more), path)]
+
+
+def test_a_candidate_is_a_whole_configuration(path):
+    """Its trial's values, its arm's, the fixed and the default ones, with the types of the study."""
+    write_rows(path, trial_columns(study().space), [row("tanh", 3, 0.9, rate=0.01, layers=2)])
+    searched = {"activation": "tanh", "learning_rate": 0.01, "hidden_layers": 2, "epochs": 4}
+    [found] = candidates(study(), path)
+    assert found == Candidate("tanh", 3, {**DEFAULTS, **searched}, 0.9)
+    assert repr(found.configuration["hidden_layers"]) == "2"
+
+
+def test_the_best_over_all_arms_are_chosen(path):
+    """As many as the study states, best first."""
+    rows = [row("relu", 0, 0.5, 0.1), row("relu", 1, 0.9, 0.01), row("tanh", 0, 0.7, 0.001)]
+    assert chosen(path, *rows) == [("relu", 1), ("tanh", 0)]
+
+
+def test_a_loss_is_best_where_it_is_lowest(path):
+    """The direction is the study's."""
+    rows = [row("relu", 0, 0.5, 0.1), row("relu", 1, 0.9, 0.01), row("tanh", 0, 0.7, 0.001)]
+    assert chosen(path, *rows, objective=MINIMIZE) == [("relu", 0), ("tanh", 0)]
+
+
+def test_every_arm_has_its_best_confirmed(path):
+    """An arm whose best is not among the top is confirmed all the same, after them."""
+    rows = [row("relu", 0, 0.9, 0.1), row("relu", 1, 0.8, 0.01), row("tanh", 4, 0.1), row("tanh", 5, 0.2)]
+    assert chosen(path, *rows) == [("relu", 0), ("relu", 1), ("tanh", 5)]
+
+
+def test_equal_configurations_are_one_candidate(path):
+    """The best of them stands for all, for however many epochs they were trained."""
+    rows = [row("relu", 0, 0.9), row("relu", 1, 0.95, epochs=2), row("relu", 2, 0.8, 0.01)]
+    assert chosen(path, *rows) == [("relu", 1), ("relu", 2)]
+
+
+def test_of_equal_scores_the_earliest_trial_is_better(path):
+    """Then the arm's name decides, so the choice is the same each time."""
+    rows = [row("tanh", 1, 0.9, 0.1), row("relu", 1, 0.9, 0.01), row("tanh", 0, 0.9, 0.001)]
+    assert chosen(path, *rows) == [("tanh", 0), ("relu", 1)]
+
+
+def test_pruned_and_failed_trials_are_no_candidates(path):
+    """Nor are those of an arm that the study no longer has."""
+    rows = [
+        row("relu", 0, 0.9, state="pruned"),
+        row("relu", 1, None, state="failed"),
+        row("sigmoid", 0, 0.99),
+        row("relu", 2, 0.1),
+    ]
+    assert chosen(path, *rows) == [("relu", 2)]
+
+
+def test_without_a_complete_trial_nothing_is_confirmed(path):
+    """The message names the file and says what to do."""
+    message = (
+        "trials.csv: at least one trial must be complete.\nReceived: none. Read the reasons in that file"
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        chosen(path, row("relu", 0, 0.9, state="pruned"))
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        row("relu", 0, 0.9, rate=0.5),
+        row("relu", 0, 0.9, layers=3),
+        row("relu", 0, "good"),
+        row("relu", "", 0.9),
+    ],
+)
+def test_trials_of_another_space_are_refused(path, stale):
+    """A study file that was edited after its search asks for a new search, not for a traceback."""
+    must = "trials.csv: the trials must be those of the study file as it is now.\nReceived: "
+    with pytest.raises(DataError, match=re.escape(must) + ".* Run: study search tiny"):
+        chosen(path, stale)
+
+
+@pytest.mark.parametrize(
+    "text", ["arm,number,state\nrelu,0,complete\n", "nothing\nhere\n", "arm,state\nrelu\n"]
+)
+def test_a_file_with_other_columns_is_refused(path, text):
+    """A hyperparameter that came in later, or a file that is something else."""
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"trials\.csv: "):
+        candidates(study(), path)
