@@ -6,7 +6,7 @@ BIN := $(CURDIR)/.venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
-.PHONY: repro test check quick ui lock clean
+.PHONY: repro test check quick bench ui lock clean
 
 repro: .venv/ready
 	dvc repro
@@ -19,6 +19,9 @@ quick: .venv/ready
 
 check: .venv/ready
 	scripts/check
+
+bench: .venv/ready
+	python -m benchmarks.peers
 
 ui: .venv/ready
 	study ui

@@ -22,7 +22,8 @@ def main() -> int:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = _length(node)
                 if length > MAX_FUNCTION:
-                    problems.append(f"{path}:{node.lineno} {node.name}: {length} lines, at most {MAX_FUNCTION}")
+                    place = f"{path}:{node.lineno} {node.name}"
+                    problems.append(f"{place}: {length} lines, at most {MAX_FUNCTION}")
                 if path.parts[0] == "pipeline":
                     lengths.append(length)
     p90 = statistics.quantiles(lengths, n=10)[-1]

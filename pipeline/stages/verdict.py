@@ -9,9 +9,9 @@ from typing import Literal
 
 from pipeline.trial import Metrics, Outcome
 
-# Other rounding acts on training like other chance: over fresh seeds, the baseline of the shipped sample
-# study spreads by 0.013 in val_accuracy. What moves an accuracy further is another program, or other data.
-ACCURACY_TOLERANCE = 0.02
+# Training makes much of a last bit: two programs that round differently, at first 1e-7 apart in the loss, ended
+# up to 0.025 apart over 32 trials of the shipped sample study (800 val images). This is twice as much.
+ACCURACY_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,245 @@
+"""Worker processes: one that dies is replaced, none is left behind. A fake program lets them start fast."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fakes import outcome
+
+from pipeline.errors import DataError, StoreError
+from pipeline.search import Listed, Loop, Rules
+from pipeline.training import Processes, VirtualTrainer
+from pipeline.trial import Trial
+
+# Python imports a module of this name when it starts: it puts a fake where the worker looks for its program.
+SITE = '''
+import json, os, signal, sys, time, types
+from pathlib import Path
+
+class Program:
+    """Epoch k of a trial scores its width and k; what its configuration asks for goes wrong at that epoch."""
+
+    def __init__(self, folder):
+        self.folder, self.trials, self.done = Path(folder), {}, {}
+
+    def start(self, trial):
+        self.trials[trial.number], self.done[trial.number] = trial.configuration, 0
+
+    def epoch(self, number):
+        asked = self.trials[number]
+        self.done[number] += 1
+        time.sleep(asked.get("seconds", 0))
+        if asked.get("raises") == self.done[number]:
+            raise MemoryError("too wide\\nby far")
+        deaths = list(self.folder.glob(f"{asked['width']}-death-*"))
+        if asked.get("dies", [])[len(deaths):][:1] == [self.done[number]]:
+            (self.folder / f"{asked['width']}-death-{len(deaths)}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"val_accuracy": asked["width"] + self.done[number] / 10, "chance": len(asked)}
+
+    def save(self, number, path):
+        path.write_text(str(self.trials[number]["width"]))
+
+    def drop(self, number):
+        self.trials.pop(number, None)
+
+def open_program(settings):
+    if settings.get("problem"):
+        from pipeline.errors import DataError
+        raise DataError.of("the data must be prepared first.", "nothing there", "Prepare them.", "data/tiny")
+    if settings.get("crash"):
+        raise ValueError("our own mistake")
+    print("a library greets")
+    return Program(settings["folder"]), "a fake"
+
+fake = types.ModuleType("pipeline.training.framework")
+fake.open_program = open_program
+sys.modules["pipeline.training.framework"] = fake
+'''
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A function that opens a crew of so many workers with the fake program."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
+
+    def opened(num_workers=2, **settings):
+        places = [{"PYTHONPATH": f"{tmp_path / 'site'}:{Path.cwd()}"}] * num_workers
+        settings = {"folder": str(tmp_path), "weights_folder": str(tmp_path), **settings}
+        return Processes(settings, places, tmp_path / "log")
+
+    return opened
+
+
+def trials(*configurations, epochs=3):
+    return [
+        Trial(number, {}, {"width": number, **configuration}, epochs, ("trial", number))
+        for number, configuration in enumerate(configurations)
+    ]
+
+
+def run(crew, listed, parallel=3, watch=lambda _: None):
+    """The outcomes of the trials, by number; each costs as much as any other."""
+    rules = Rules("val_accuracy", True, parallel)
+    trainer = VirtualTrainer(crew, lambda _: 1)
+    done = Loop(Listed(listed), trainer, rules, lambda _: None, watch).run()
+    return sorted(done, key=lambda one: one.trial.number)
+
+
+def scores(outcomes):
+    return [[round(10 * metrics["val_accuracy"]) for metrics in one.curve] for one in outcomes]
+
+
+def expected(num_trials, epochs=3):
+    return [[10 * number + epoch for epoch in range(1, epochs + 1)] for number in range(num_trials)]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3])
+def test_every_trial_is_trained_whatever_the_number_of_workers(opened, num_workers):
+    """The same curves, and the weights of each trial under its number."""
+    with opened(num_workers) as crew:
+        done = run(crew, trials(*[{}] * 7), parallel=4)
+        folder = Path(crew._settings["folder"])
+    assert scores(done) == expected(7)
+    assert [(folder / f"{number}.weights.h5").read_text() for number in range(7)] == [*"0123456"]
+    assert list(folder.glob(".*")) == []
+
+
+def test_the_order_does_not_depend_on_who_is_slow(opened):
+    """A trial that takes its time holds its result up, but not the order."""
+    seen = []
+    with opened(2) as crew:
+        run(crew, trials({"seconds": 0.05}, {}, {"seconds": 0.02}), watch=seen.append)
+    assert [(one.number, one.epoch) for one in seen] == [(n, epoch) for epoch in (1, 2, 3) for n in (0, 1, 2)]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_trial_whose_worker_dies_is_trained_again(opened, epoch, num_workers):
+    """Once, on a new worker, with the same result; so are the others that the worker had."""
+    with opened(num_workers) as crew:
+        done = run(crew, trials({}, {"dies": [epoch]}, {}, {}))
+    assert scores(done) == expected(4)
+    assert {one.state for one in done} == {"complete"}
+
+
+@pytest.mark.parametrize("dies", [[1, 1], [3, 3], [1, 3], [3, 1]])
+def test_a_trial_that_kills_its_worker_twice_is_failed(opened, dies):
+    """Also where the second death comes in an epoch that was handed over already; the others go on."""
+    with opened(1) as crew:
+        done = run(crew, trials({}, {"dies": dies}, {}, {}))
+    assert [one.state for one in done] == ["complete", "failed", "complete", "complete"]
+    assert done[1].reason == "the training process died 2 times (exit status -9)"
+    assert [len(one.curve) for one in done] == [3, max(dies) - 1, 3, 3]
+
+
+def test_a_trial_that_raises_is_failed_with_its_reason(opened):
+    """The first line of the exception; its worker lives on."""
+    with opened(1) as crew:
+        done = run(crew, trials({}, {"raises": 2}, {}))
+        assert len(list(crew._log_folder.iterdir())) == 1
+    assert (done[1].state, done[1].reason, scores(done)[1]) == ("failed", "MemoryError: too wide", [11])
+    assert scores(done)[::2] == expected(3)[::2]
+
+
+def test_a_late_answer_is_not_taken_for_another_trials(opened):
+    """A trial that was stopped in the middle may be started again under its number, as another."""
+    with opened(1) as crew:
+        for width in range(5):
+            [one] = trials({"width": width, "seconds": 0.01}, epochs=9)
+            crew.start(one, 0, 1)
+            assert round(10 * crew.result(0, 1).metrics["val_accuracy"]) == 10 * width + 1
+            crew.stop(0)
+
+
+def test_nothing_starts_before_there_is_something_to_train(opened):
+    """A search that is all recorded starts no worker."""
+    with opened() as crew:
+        listed = trials({}, {})
+        recorded = {one.number: outcome(one.number, 0.1, 0.2, 0.3, trial=one) for one in listed}
+        trainer = VirtualTrainer(crew, lambda _: 1, recorded)
+        done = Loop(Listed(listed), trainer, Rules("val_accuracy", True, 2), lambda _: None).run()
+        assert crew._hands == []
+    assert [one.score for one in done] == [0.3, 0.3]
+
+
+def test_a_worker_that_cannot_start_says_where_to_look(opened):
+    """The message names the log, which holds the traceback."""
+    message = r"worker-0.log: a training process must start.\nReceived: exit status 1. Read the last lines"
+    with opened(1, crash=True) as crew, pytest.raises(StoreError, match=message):
+        run(crew, trials({}))
+    assert "our own mistake" in (crew._log_folder / "worker-0.log").read_text()
+
+
+def test_what_a_worker_refuses_is_said_as_it_says_it(opened):
+    """Data that are not there are the user's to mend, in the words of the floor that knows."""
+    with (
+        opened(2, problem=True) as crew,
+        pytest.raises(
+            DataError, match=r"data/tiny: the data must be prepared first.\nReceived: nothing there."
+        ),
+    ):
+        run(crew, trials({}))
+
+
+def are_alive(pids):
+    """Those processes that still run; a zombie does not."""
+    states = {pid: Path(f"/proc/{pid}/stat") for pid in pids}
+    return [
+        pid
+        for pid, stat in states.items()
+        if stat.exists() and stat.read_text().split(")")[-1].split()[0] != "Z"
+    ]
+
+
+def test_a_crew_leaves_nothing_behind(opened):
+    """No process, no thread, no open pipe, also when it is closed in the middle of its work."""
+    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    with opened(2) as crew:
+        for one in trials({"dies": [1]}, {"seconds": 60}):
+            crew.start(one, 0, 1)
+        crew.result(0, 1)
+        pids = [hand.process.pid for hand in crew._hands]
+        assert are_alive(pids) == pids
+    assert are_alive(pids) == []
+    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+
+
+COORDINATOR = """
+import json, sys, time
+from pathlib import Path
+from test_crew import trials
+from pipeline.training import Processes
+settings, site = json.loads(sys.argv[1]), sys.argv[2]
+crew = Processes(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
+for one in trials({}, {}, {"seconds": 60}, {"seconds": 60}):
+    crew.start(one, 0, 1)
+crew.result(0, 1), crew.result(1, 1)
+print(json.dumps([hand.process.pid for hand in crew._hands]), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_no_worker_outlives_its_coordinator(opened, sign):
+    """Killed without a chance to clean up, it takes its workers with it, in the middle of an epoch too."""
+    crew = opened()
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
+    words = [json.dumps(crew._settings), crew._places[0]["PYTHONPATH"]]
+    command = [sys.executable, "-c", COORDINATOR, *words]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as coordinator:
+        pids = json.loads(coordinator.stdout.readline())
+        assert are_alive(pids) == pids
+        coordinator.send_signal(sign)
+    end = time.monotonic() + 30
+    while are_alive(pids) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert are_alive(pids) == []

@@ -1,0 +1,48 @@
+"""The README's promises, each to the tests that keep it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+PROMISES = {
+    "The same study gives the same bytes.": [
+        "test_pipeline.py::test_two_clones_give_the_same_lock",
+        "test_interrupted.py::test_the_number_of_workers_changes_nothing",
+    ],
+    "A stopped search goes on as if nothing had happened.": [
+        "test_interrupted.py::test_a_stopped_search_ends_as_if_it_had_not_been",
+        "test_pipeline.py::test_more_trials_extend_and_another_space_starts_anew",
+    ],
+    "Any old trial can be replayed.": ["test_replay.py"],
+    "The test split is opened once.": [
+        "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
+        "test_champion.py",
+    ],
+    "MLflow is a window, not a floor.": [
+        "test_interrupted.py::test_a_tracking_server_that_is_away_stops_nothing",
+        "test_tracking_outage.py",
+    ],
+    "What is wrong is said once.": [
+        "test_command_line.py::test_check_finds_every_problem_in_one_go",
+        "test_study_refused.py",
+    ],
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_readme_makes_no_other_promise(promise: str) -> None:
+    """Each promise stands in the README, and each test that keeps it is there."""
+    assert f"**{promise}**" in (HERE.parent / "README.md").read_text()
+    for kept in PROMISES[promise]:
+        file, _, name = kept.partition("::")
+        assert name in (HERE / file).read_text()
+
+
+def test_every_promise_is_kept_by_a_test() -> None:
+    """A new line under "What you can rely on" needs a test before this one passes."""
+    section = (HERE.parent / "README.md").read_text().split("## What you can rely on")[1].split("\n## ")[0]
+    assert section.count("\n- **") == len(PROMISES)

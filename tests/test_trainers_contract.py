@@ -1,0 +1,190 @@
+"""One contract for every trainer, in real worker processes: the same trial, the same bits, whatever happens around it."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data import RawImages, describe, save, split
+from pipeline.models import price
+from pipeline.search import Listed, Loop, Rules
+from pipeline.space import DEFAULTS
+from pipeline.study import Split
+from pipeline.training import THREADS, Processes, VirtualTrainer
+from pipeline.trial import Trial
+
+pytestmark = pytest.mark.slow
+TRAINERS = ["fit", "compiled"]
+SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 3
+CHANGES = [
+    {},
+    {"hidden_layers": 2, "dropout": 0.3, "activation": "tanh", "batch_size": 64},
+    {"rotation": 0.1, "zoom": 0.1, "hidden_layers": 0},
+    {"model": "cnn", "filters": 2, "hidden_units": 8},
+]
+EVALUATING = """
+import json, sys
+import numpy as np
+from pipeline import data
+from pipeline.training import evaluation
+folder, shape, asked = sys.argv[1], tuple(json.loads(sys.argv[2])), json.loads(sys.argv[3])
+images, labels = data.load(__import__("pathlib").Path(folder), ("val",))["val"]
+for path, configuration in asked:
+    model = evaluation.restore(configuration, shape, 3, path)
+    answers = evaluation.predict(model, images)
+    accuracy = float((answers.argmax(axis=1) == labels).mean())
+    print(json.dumps([accuracy, evaluation.mean_loss(answers, np.asarray(labels))]))
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Prepared data: noise with a bright row for each class."""
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, NUM_CLASSES, NUM_IMAGES)
+    images = generator.integers(0, 150, (NUM_IMAGES, *SHAPE), dtype=np.uint8)
+    images[np.arange(NUM_IMAGES), 2 * labels] += 50
+    raw = RawImages(images, labels, ("a", "b", "c"))
+    splits = split(raw, Split(), seed=1)
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    save(splits, describe(splits, raw), folder)
+    return folder
+
+
+def trials(changes=CHANGES, epochs=EPOCHS):
+    """Trials with small networks."""
+    plain = {**DEFAULTS, "hidden_units": 12, "epochs": epochs}
+    return [Trial(n, {}, {**plain, **one}, epochs, ("trial", n)) for n, one in enumerate(changes)]
+
+
+class Bench:
+    """A trainer's workers, and what they make of the trials."""
+
+    def __init__(self, trainer, num_workers, prepared, folder):
+        self.weights = folder / "weights"
+        self.weights.mkdir(parents=True)
+        settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
+        settings |= {"trainer": trainer, "weights_folder": str(self.weights)}
+        self.crew = Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}] * num_workers, folder)
+
+    def run(self, listed, parallel=4, watch=lambda _: None):
+        """Outcomes by number."""
+        trainer = VirtualTrainer(self.crew, lambda one: price(one.configuration, SHAPE, NUM_CLASSES, 240, 80))
+        rules = Rules("val_accuracy", True, parallel)
+        done = Loop(Listed(listed), trainer, rules, lambda _: None, watch).run()
+        return sorted(done, key=lambda one: one.trial.number)
+
+    @cached_property
+    def together(self):
+        """Every trial of these tests, trained beside the others."""
+        return self.run(trials())
+
+
+@pytest.fixture(scope="module")
+def benches(prepared, tmp_path_factory):
+    """A function that gives the bench of a trainer with so many workers, each opened once."""
+    with ExitStack() as stack:
+        opened = {}
+
+        def bench(trainer, num_workers=2):
+            key = (trainer, num_workers)
+            if key not in opened:
+                opened[key] = Bench(*key, prepared, tmp_path_factory.mktemp(f"{trainer}-{num_workers}"))
+                stack.enter_context(opened[key].crew)
+            return opened[key]
+
+        yield bench
+
+
+def curves(outcomes):
+    """Every metric to the last bit."""
+    return [
+        [{name: value.hex() for name, value in metrics.items()} for metrics in one.curve] for one in outcomes
+    ]
+
+
+@pytest.fixture(params=TRAINERS)
+def bench(request, benches):
+    """Two workers of each trainer."""
+    return benches(request.param)
+
+
+def test_every_metric_is_there_after_each_epoch(bench):
+    """Loss and accuracy on train and val, as plain Python numbers; nothing diverges here."""
+    for one in bench.together:
+        assert (one.state, len(one.curve), one.seconds > 0) == ("complete", EPOCHS, True)
+        assert all(set(metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"} for metrics in one.curve)
+
+
+def test_something_is_learnt(bench):
+    """The plain network tells bright rows apart: the epochs follow each other, they do not begin anew."""
+    [learnt] = bench.run(trials([{"learning_rate": 0.01}], epochs=8))
+    assert learnt.curve[-1]["val_accuracy"] > 0.6
+    assert learnt.curve[-1]["loss"] < learnt.curve[0]["loss"]
+
+
+def test_the_same_trial_gives_the_same_curve(bench):
+    """Trained again, by a worker that has trained others since: bit for bit."""
+    assert curves(bench.run(trials())) == curves(bench.together)
+
+
+def test_neighbours_change_nothing(bench):
+    """Alone, one after the other, each trial has the curve that it has beside the others."""
+    assert curves(bench.run(trials(), parallel=1)) == curves(bench.together)
+
+
+def test_another_chance_gives_another_curve(bench):
+    """The names under which a trial draws are all that tells two equal configurations apart."""
+    plain = trials([{}, {}])
+    first, second = bench.run(plain)
+    assert curves([first]) != curves([second])
+    assert curves([first]) == curves(bench.together[:1])
+
+
+def test_a_configuration_that_cannot_be_trained_is_failed(bench):
+    """With a reason; its neighbours have the curves that they always have, and its worker lives on."""
+    pids = [hand.process.pid for hand in bench.crew._hands]
+    done = bench.run([*trials(), *trials([{}] * 4 + [{"activation": "no-such"}])[4:]], parallel=5)
+    assert [one.state for one in done] == ["complete"] * 4 + ["failed"]
+    assert "no-such" in done[4].reason
+    assert curves(done[:4]) == curves(bench.together)
+    assert [hand.process.pid for hand in bench.crew._hands] == pids
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
+    """Neither the number of workers nor a death in the middle changes a bit."""
+    bench, seen = benches(trainer, 1), []
+
+    def kill(result):
+        seen.append(result)
+        if len(seen) == 5:
+            bench.crew._hands[0].process.kill()
+
+    assert curves(bench.run(trials(), watch=kill)) == curves(benches(trainer).together)
+    assert len(list(bench.crew._log_folder.glob("*.log"))) == 1
+
+
+def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
+    """Restored in another process, they have the recorded accuracy on val, and the loss but for rounding."""
+    asked, recorded = [], []
+    for trainer in TRAINERS:
+        bench = benches(trainer)
+        bench.run(trials())
+        for one in bench.together:
+            path = bench.weights / f"{one.trial.number}.weights.h5"
+            asked.append([str(path), dict(one.trial.configuration)])
+            recorded.append([one.curve[-1]["val_accuracy"], one.curve[-1]["val_loss"]])
+    words = [str(prepared), json.dumps(SHAPE), json.dumps(asked)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", EVALUATING, *words]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    found = [json.loads(line) for line in said.splitlines()]
+    # An accuracy is a share of 80 images in float32; in other batches a loss rounds differently.
+    assert np.array(found) == pytest.approx(np.array(recorded), abs=1e-5)
