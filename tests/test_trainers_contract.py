@@ -1,7 +1,8 @@
-"""One contract for every trainer, in real worker processes: the same trial, the same bits, whatever happens around it."""
+"""One contract for every trainer, in real worker processes: the same trial, the same bits, come what may."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from pipeline.trial import Trial
 
 pytestmark = pytest.mark.slow
 TRAINERS = ["fit", "compiled"]
-SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 3
+SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 2
 CHANGES = [
     {},
     {"hidden_layers": 2, "dropout": 0.3, "activation": "tanh", "batch_size": 64},
@@ -67,8 +68,8 @@ class Bench:
     """A trainer's workers, and what they make of the trials."""
 
     def __init__(self, trainer, num_workers, prepared, folder):
-        self.weights = folder / "weights"
-        self.weights.mkdir(parents=True)
+        self.weights, self.kept = folder / "weights", folder / "kept"
+        self.weights.mkdir()
         settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
         settings |= {"trainer": trainer, "weights_folder": str(self.weights)}
         self.crew = Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}] * num_workers, folder)
@@ -82,8 +83,10 @@ class Bench:
 
     @cached_property
     def together(self):
-        """Every trial of these tests, trained beside the others."""
-        return self.run(trials())
+        """Every trial of these tests, trained beside the others; their weights are put aside."""
+        done = self.run(trials())
+        shutil.copytree(self.weights, self.kept)
+        return done
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +179,8 @@ def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
     asked, recorded = [], []
     for trainer in TRAINERS:
         bench = benches(trainer)
-        bench.run(trials())
         for one in bench.together:
-            path = bench.weights / f"{one.trial.number}.weights.h5"
+            path = bench.kept / f"{one.trial.number}.weights.h5"
             asked.append([str(path), dict(one.trial.configuration)])
             recorded.append([one.curve[-1]["val_accuracy"], one.curve[-1]["val_loss"]])
     words = [str(prepared), json.dumps(SHAPE), json.dumps(asked)]
@@ -188,3 +190,15 @@ def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
     found = [json.loads(line) for line in said.splitlines()]
     # An accuracy is a share of 80 images in float32; in other batches a loss rounds differently.
     assert np.array(found) == pytest.approx(np.array(recorded), abs=1e-5)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_worker_is_gone_when_its_coordinator_is(benches, trainer):
+    """In the middle of its work, as soon as the other end of its standard input is closed."""
+    crew = benches(trainer, 1).crew
+    [endless] = trials([{"batch_size": 1}], epochs=10_000)
+    crew.start(endless, 0, 1)
+    crew.result(0, 1)
+    process = crew._hands[0].process
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.trial import Metrics, Outcome
 
-# Training makes much of a last bit: two programs that round differently, at first 1e-7 apart in the loss, ended
+# Training makes much of a last bit: two programs that round differently, at first 1e-7 apart in loss, ended
 # up to 0.025 apart over 32 trials of the shipped sample study (800 val images). This is twice as much.
 ACCURACY_TOLERANCE = 0.05
 

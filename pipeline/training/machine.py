@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import StudyError
+from pipeline.files import digest
 
 # One thread an operation: results change with the number of threads, and small models gain nothing from more.
 THREADS = 1
@@ -67,9 +68,12 @@ def _num_workers() -> int:
 
 
 def _processor() -> str:
+    """The processor's name and what tells apart those of one name: model and instruction sets."""
     path = Path("/proc/cpuinfo")
-    if path.exists():
-        for line in path.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    first = path.read_text().split("\n\n", 1)[0] if path.exists() else ""
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in pairs}
+    if "model name" not in fields:
+        return platform.processor() or platform.machine()
+    sets = digest(sorted(fields.get("flags", "").split()))[:8]
+    return f"{fields['model name']}, model {fields.get('model', '?')}, instruction sets {sets}"
