@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import pipeline
 from pipeline.errors import DataError, Problem, StoreError
 from pipeline.trial import EpochResult, Trial
 
@@ -127,10 +128,13 @@ class Processes:
         self._order()
 
     def _hired(self, index: int) -> _Hand:
-        environment = {**os.environ, **ENVIRONMENT, **self._places[index]}
+        # The coordinator's own package, whatever stands in the folder that it was started in.
+        paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        package = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment = {**os.environ, **ENVIRONMENT, **package, **self._places[index]}
         with self._log(index).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.training.worker"],
+                [sys.executable, "-P", "-m", "pipeline.training.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
