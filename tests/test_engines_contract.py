@@ -20,7 +20,8 @@ from pipeline.space import DEFAULTS, Choice, Dimension, Range, Space
 every_engine = pytest.mark.parametrize("names", ENGINES)
 slow = pytest.mark.slow
 STOPPED = [
-    pytest.param(*one.values, num_kept, id=f"{one.id}-{num_kept}", marks=one.marks)
+    # Every other one is quick enough to be tried each time.
+    pytest.param(*one.values, num_kept, id=f"{one.id}-{num_kept}", marks=slow if num_kept % 2 else one.marks)
     for one in ENGINES
     for num_kept in range(num_trials(one.values[0][1]) + 1)
 ]

@@ -35,7 +35,12 @@ def start(folder: Path) -> None:
 def searching(folder: Path) -> subprocess.Popen[bytes]:
     """A search in the background, as soon as it has recorded a trial."""
     process = subprocess.Popen(
-        ["study", "search", "tiny"], cwd=folder, env=environment(), stderr=subprocess.PIPE
+        ["study", "search", "tiny"],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        # A shell's background jobs, and what they start, are born deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(1200):
         records = list(folder.glob("mlruns/searches/tiny/*/record.jsonl"))

@@ -3,8 +3,10 @@
 import math
 
 import pytest
-from fakes import FakeCrew, Logged, Script, loop, outcome, trained, trial
+from fakes import FakeCrew, Logged, Script, assignment, loop, outcome, trained, trial
+from test_clock import Hasty
 
+from pipeline.engines import open_engine
 from pipeline.search import Listed
 from pipeline.trial import EpochResult
 
@@ -65,7 +67,7 @@ def test_an_unpromising_trial_is_pruned_at_its_epoch():
 
 def test_a_trial_at_its_last_epoch_is_complete_whatever_the_pruner_says():
     """There is nothing left to save."""
-    [kept] = loop(Script(1, [(0, 3)], epochs=3)).run()
+    [kept] = loop(Script(1, [(0, 3)], epochs=3), crew=Cheerless(9, 9)).run()
     assert kept.state == "complete"
 
 
@@ -161,6 +163,16 @@ def test_a_list_is_tried_in_its_order():
     assert [one.trial.number for one in loop(listed, parallel=1).run()] == [2, 0, 1]
     assert listed.ask() is None
     assert listed.report(trial(), 1, -1.0)
+
+
+def test_asks_reports_and_tells_do_not_depend_on_real_durations():
+    """Crews that end their epochs in different orders lead to the same search, pruned trials and all."""
+    searches = []
+    for crew in (FakeCrew(), Hasty(1), Hasty(2), Hasty(3)):
+        engine = Logged(open_engine(assignment("optuna", "tpe", "median")))
+        searches.append((loop(engine, crew=crew).run(), engine.log))
+    assert all(search == searches[0] for search in searches)
+    assert {"pruned", "complete", "failed"} == {one.state for one in searches[0][0]}
 
 
 def test_what_is_recorded_is_not_trained_again():

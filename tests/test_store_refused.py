@@ -10,7 +10,6 @@ from fakes import assignment
 from pipeline.engines.store import Store, hidden
 from pipeline.errors import StoreError
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MUST = (
     "Optuna storage: the Optuna storage must be a database that this version of Optuna can open and write.\n"
 )
