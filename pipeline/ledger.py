@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,7 @@ class Ledger:
             return
         line = _line({"outcome": outcome.as_record(), "elapsed_seconds": elapsed_seconds})
         with self._usable():
-            try:
-                self._write(line)
-            except OSError:
-                # Half a line in the middle of the file could never be told from damage.
-                with suppress(OSError):
-                    os.truncate(self.path, self._num_bytes)
-                raise
+            self._write(line)
         self._num_bytes += len(line)
         self._note(outcome, elapsed_seconds)
 
@@ -53,6 +47,7 @@ class Ledger:
         is_new = not self.path.exists()
         num_bytes = 0 if is_new else self.path.stat().st_size
         if num_bytes > self._num_bytes:
+            # Half a line, of a kill or a full disk, could in the middle of the file not be told from damage.
             os.truncate(self.path, self._num_bytes)
         self._num_bytes = min(num_bytes, self._num_bytes)
         with self.path.open("ab") as file:
