@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.growth import stretches
 from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS
@@ -86,3 +87,9 @@ def test_accuracies_say_how_far_the_means_lie_apart(results: dict[str, Any]) -> 
     words = summary.accuracies([row, row], results["val_accuracy"])
     assert "0.00 percentage points" in words
     assert "1×64 batch 32 rate 0.001 dropout 0.2" in words
+
+
+def test_growth_is_told_by_stretches_of_the_search() -> None:
+    """Trials that take one second each up to the hundredth, and two from there on."""
+    elapsed = [float(min(n, 100) + 2 * max(0, n - 100)) for n in range(1, 201)]
+    assert list(stretches(elapsed)) == [(10, 30, 1.0), (30, 100, 1.0), (100, 200, 2.0)]
