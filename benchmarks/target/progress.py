@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
+if TYPE_CHECKING:
+    import keras
 
 BATCH_SIZES = [32, 64, 128]
 FILE = "progress.jsonl"
@@ -15,6 +16,7 @@ FILE = "progress.jsonl"
 
 def watch(folder: Path) -> keras.callbacks.Callback:
     """A callback that notes the validation accuracy after each epoch, with the time of day in seconds."""
+    import keras
 
     def note(_: int, logs: dict[str, Any]) -> None:
         line = {"val_accuracy": float(logs["val_accuracy"]), "time": time.time()}
