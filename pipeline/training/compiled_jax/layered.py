@@ -30,21 +30,25 @@ def refusal(model: keras.Model) -> str:
 
 
 class Layered:
-    """A Keras model that trains for an epoch a call.
+    """A Keras model that trains for an epoch a call; on JAX a call compiled for one step and made for each.
 
     Args:
         model: compiled with sparse cross-entropy.
     """
 
+    # Not one call for all steps, as in `dense`: inside of a loop XLA leaves the slopes of convolutions as
+    # it finds them, and on a CPU they then take five times as long.
+
     def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
         self._model = model
         self._resident = resident
-        self._batch_size = min(batch_size, len(resident.labels))
+        self._batch_size = batch_size
         model.optimizer.build(model.trainable_variables)
         kinds = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-        # Copies: the compiled epoch writes the new state over the old.
+        # Copies: a step writes the new state over the old.
         self._state = tuple([jnp.array(variable.value) for variable in kind] for kind in kinds)
-        self._epoch = jax.jit(self._traced, donate_argnums=1)
+        self._step = jax.jit(self._stepped, donate_argnums=(0, 1))
+        self._validate = jax.jit(self._validated)
 
     def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:  # noqa: ARG002  its optimizer counts
         """Train for one epoch.
@@ -52,8 +56,12 @@ class Layered:
         Args:
             order: the order of the training images, (num_images,), int32.
         """
-        self._state, sums = self._epoch(self._resident, self._state, order)
-        return sums  # type: ignore[no-any-return]
+        sums = sweep.nothing()
+        # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
+        for first in range(0, len(order), self._batch_size):
+            rows = order[first : first + self._batch_size]
+            self._state, sums = self._step(self._state, sums, self._resident, rows)
+        return (*sums, *self._validate(self._state, self._resident))
 
     @property
     def model(self) -> keras.Model:
@@ -64,36 +72,27 @@ class Layered:
                 variable.assign(value)
         return self._model
 
-    def _traced(self, resident: sweep.Resident, state: Any, order: Any) -> tuple[Any, sweep.Sums]:
-        # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
-        num_whole = len(order) // self._batch_size * self._batch_size
-        state, (losses, hits) = sweep.train(
-            resident, order[:num_whole], self._batch_size, state, self._stepped
-        )
-        if num_whole < len(order):
-            rest = order[num_whole:]
-            state, (loss, more) = sweep.train(resident, rest, len(rest), state, self._stepped)
-            losses, hits = losses + loss, hits + more
-
+    def _validated(self, state: Any, resident: sweep.Resident) -> sweep.Judged:
         def judge(pixels: Any, labels: Any, counts: Any) -> sweep.Judged:
             probabilities, losses, added, _ = self._called(state[0], state[1], pixels, labels, training=False)
             loss = jnp.where(counts, losses, 0).sum() + added * counts.sum()
             return loss, sweep.right(probabilities, labels, counts)
 
-        return state, (losses, hits, *sweep.validate(resident, judge))
+        return sweep.validate(resident, judge)
 
-    def _stepped(self, state: Any, pixels: Any, labels: Any, counts: Any, _: Any) -> tuple[Any, sweep.Judged]:
+    def _stepped(self, state: Any, sums: Any, resident: sweep.Resident, rows: Any) -> tuple[Any, Any]:
         trainable, others, of_optimizer = state
+        pixels, labels = resident.images[rows], resident.labels[rows]
 
         def mean(trainable: list[Any]) -> tuple[Any, Any]:
             probabilities, losses, added, changed = self._called(
                 trainable, others, pixels, labels, training=True
             )
-            return losses.mean() + added, (changed, sweep.right(probabilities, labels, counts))
+            return losses.mean() + added, (changed, sweep.right(probabilities, labels, True))
 
         (loss, (others, hits)), gradients = jax.value_and_grad(mean, has_aux=True)(trainable)
         trainable, of_optimizer = self._model.optimizer.stateless_apply(of_optimizer, gradients, trainable)
-        return (trainable, others, of_optimizer), (loss * len(labels), hits)
+        return (trainable, others, of_optimizer), (sums[0] + loss * len(labels), sums[1] + hits)
 
     def _called(
         self, trainable: list[Any], others: list[Any], pixels: Any, labels: Any, training: bool

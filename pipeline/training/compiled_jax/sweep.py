@@ -85,7 +85,7 @@ def train(resident: Resident, order: Any, batch_size: int, state: Any, step: Ste
         state, (loss, more) = step(state, pixels, labels, counts, index)
         return state, losses + loss, hits + more
 
-    state, losses, hits = lax.fori_loop(0, num_steps, body, (state, *_nothing()))
+    state, losses, hits = lax.fori_loop(0, num_steps, body, (state, *nothing()))
     return state, (losses, hits)
 
 
@@ -102,7 +102,7 @@ def validate(resident: Resident, judge: Judge) -> Judged:
         loss, more = judge(pixels, labels, first + jnp.arange(batch_size) < resident.num_val)
         return sums[0] + loss, sums[1] + more
 
-    losses, hits = lax.fori_loop(0, len(resident.val_labels) // batch_size, body, _nothing())
+    losses, hits = lax.fori_loop(0, len(resident.val_labels) // batch_size, body, nothing())
     return losses, hits
 
 
@@ -123,5 +123,6 @@ def right(outputs: Any, labels: Any, counts: Any) -> Any:
     return jnp.sum((jnp.argmax(outputs, axis=1) == labels) & counts, dtype=jnp.int32)
 
 
-def _nothing() -> Judged:
+def nothing() -> Judged:
+    """What no image adds up to."""
     return jnp.float32(0), jnp.int32(0)
