@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "NPROC": "1",  # JAX
     "KERAS_BACKEND": "tensorflow",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -195,7 +196,10 @@ def _interrupt(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  th
 
 def _project() -> Project:
     from pipeline.stages.project import Project
+    from pipeline.training import backend
 
+    # Before anything is written or read: Keras itself would say it late and at length.
+    backend()
     return Project.here()
 
 

@@ -51,8 +51,9 @@ def build(configuration: Configuration, shape: Shape, num_classes: int, seed_of:
         optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # XLA takes longer to compile than a small model takes to train on a CPU.
-        jit_compile=False,
+        # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
+        # other way to be fast; "auto" leaves out the layers that cannot be compiled.
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     return model
 

@@ -70,7 +70,7 @@ class Bench:
         self.weights, self.kept = folder / "weights", folder / "kept"
         self.weights.mkdir()
         settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
-        settings |= {"trainer": trainer, "weights_folder": str(self.weights)}
+        settings |= {"trainer": trainer, "weights_folder": str(self.weights), "compiled_folder": None}
         self.crew = Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}] * num_workers, folder)
 
     def run(self, listed, parallel=4, watch=lambda _: None):

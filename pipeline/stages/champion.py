@@ -13,8 +13,9 @@ from pipeline import data, statistics
 from pipeline.files import digest
 from pipeline.stages.running import Bench, Result, stage_facts
 from pipeline.tracking import Champion, champion, crown, register_winner
+from pipeline.training import BACKENDS, backend
 
-REQUIREMENTS = ("keras", "tensorflow", "numpy")
+REQUIREMENTS = ("keras", "numpy")
 
 
 def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
         input_example=_example(bench),
         fingerprint=fingerprint,
         tags=tags,
-        requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        requirements=[f"{package}=={version(package)}" for package in (*REQUIREMENTS, *BACKENDS[backend()])],
     )
     if is_granted:
         crown(project.tracking_uri, name, registered.version)

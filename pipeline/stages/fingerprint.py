@@ -12,17 +12,18 @@ from typing import Any
 
 import pipeline
 from pipeline.files import digest
-from pipeline.training import machine
+from pipeline.training import BACKENDS, backend, machine
 
 CODE = ("seeds.py", "space", "trial.py", "models.py", "search.py", "training", "engines")
-PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
+PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
 # A larger budget goes on with the same sequence; these numbers cut it and change nothing in it.
 BUDGET = ("trials", "minutes", "patience")
 
 
 def facts(tables: Mapping[str, Any], data_sha256: str) -> dict[str, Any]:
     """Everything that the results of a stage depend on, as a JSON value with a name for each part."""
-    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    packages = (*BACKENDS[backend()], *PACKAGES)
+    versions = {package: importlib.metadata.version(package) for package in packages}
     return {
         # As they are read back from a file: a tuple and the list it becomes are not equal.
         "study": json.loads(json.dumps(tables)),

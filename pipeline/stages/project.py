@@ -44,6 +44,11 @@ class Project:
         return self.mlruns / "artifacts"
 
     @property
+    def compiled(self) -> Path:
+        """Where JAX keeps compiled programs: they may be removed at any time."""
+        return self.mlruns / "compiled"
+
+    @property
     def tracking_uri(self) -> str:
         """Where runs are recorded: MLFLOW_TRACKING_URI, or a database of the project's own."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlruns / 'mlflow.db'}"

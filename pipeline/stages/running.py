@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import models
 from pipeline.data import load_card
 from pipeline.engines.store import Store
-from pipeline.files import held, write_json
+from pipeline.files import digest, held, write_json
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
 from pipeline.stages import fingerprint, history
@@ -227,6 +227,8 @@ def open_crew(bench: Bench, task: Task, folder: Path) -> Processes:
         "threads": int(bench.environment["threads"]),
         "trainer": bench.environment["trainer"],
         "weights_folder": str(weights) if task.keeps_weights else None,
+        # Code that was compiled for one machine may not run on another that shares the folder.
+        "compiled_folder": str(bench.project.compiled / digest(machine())[:16]),
     }
     return Processes(settings, places(task.num_trials), folder)
 

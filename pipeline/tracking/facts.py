@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "dvc", "numpy")
+PACKAGES = ("tensorflow", "jax", "keras", "keras-tuner", "optuna", "mlflow", "dvc", "numpy")
 
 # What decides a result. A stage's own outputs are missing while it runs: they would make every run dirty.
 DECIDING = (

@@ -6,14 +6,24 @@ with Processes(settings(...), places(), folder) as crew:
 
 from pipeline.training.clock import Crew, VirtualTrainer
 from pipeline.training.crew import Processes
-from pipeline.training.machine import THREADS, accelerators, machine, places, program_name
+from pipeline.training.machine import (
+    BACKENDS,
+    THREADS,
+    accelerators,
+    backend,
+    machine,
+    places,
+    program_name,
+)
 
 __all__ = [
+    "BACKENDS",
     "THREADS",
     "Crew",
     "Processes",
     "VirtualTrainer",
     "accelerators",
+    "backend",
     "machine",
     "places",
     "program_name",

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import pipeline
 from pipeline.errors import DataError, Problem, StoreError
+from pipeline.training.machine import backend
 from pipeline.trial import EpochResult, Trial
 
 Message = dict[str, Any]
@@ -28,7 +29,6 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "KERAS_BACKEND": "tensorflow",
     "PYTHONUNBUFFERED": "1",
 }
 
@@ -130,8 +130,8 @@ class Processes:
     def _hired(self, index: int) -> _Hand:
         # The coordinator's own package, whatever stands in the folder that it was started in.
         paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        package = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        environment = {**os.environ, **ENVIRONMENT, **package, **self._places[index]}
+        chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
+        environment = {**os.environ, **ENVIRONMENT, **chosen, **self._places[index]}
         with self._log(index).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "pipeline.training.worker"],

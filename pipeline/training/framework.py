@@ -1,30 +1,56 @@
-"""TensorFlow set up for equal bits: one thread an operation, growing GPU memory, deterministic kernels."""
+"""Keras' backend set up for equal bits: one thread, growing GPU memory, deterministic kernels."""
 
 from __future__ import annotations
 
+import os
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import data
+from pipeline.training.machine import backend
 from pipeline.training.worker import Program
+
+XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
 
 
 def open_program(settings: dict[str, Any]) -> tuple[Program, str]:
     """The program that the settings name, and the device that it runs on, in words."""
-    device = set_up(settings["threads"])
-    from pipeline.training.compiled import Compiled
-    from pipeline.training.fit import Fit
-
+    device = set_up(settings["threads"], settings["compiled_folder"])
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
-    make = Fit if settings["trainer"] == "fit" else Compiled
-    return make(splits["train"], splits["val"], settings["num_classes"], settings["seed"]), device
+    arguments = (splits["train"], splits["val"], settings["num_classes"], settings["seed"])
+    if settings["trainer"] == "fit":
+        from pipeline.training.fit import Fit
+
+        return Fit(*arguments), device
+    return compiled_program(*arguments), device
 
 
-def set_up(threads: int) -> str:
-    """Prepare TensorFlow in this process; the device in words.
+def compiled_program(*arguments: Any) -> Program:
+    """The compiled trainer of Keras' backend; its arguments are those of `Fit`."""
+    if backend() == "jax":
+        from pipeline.training import compiled_jax
+
+        return compiled_jax.Compiled(*arguments)
+    from pipeline.training import compiled
+
+    return compiled.Compiled(*arguments)
+
+
+def set_up(threads: int, compiled_folder: str | None = None) -> str:
+    """Prepare Keras' backend in this process; the device in words.
 
     Results change with the number of threads, so it is set here and never left to the machine.
+
+    Args:
+        compiled_folder: where JAX keeps compiled programs, so that none is compiled twice on one machine.
     """
+    return _set_up_jax(threads, compiled_folder) if backend() == "jax" else _set_up_tensorflow(threads)
+
+
+def _set_up_tensorflow(threads: int) -> str:
     import keras
     import tensorflow as tf
 
@@ -41,3 +67,24 @@ def set_up(threads: int) -> str:
     tf.config.experimental.enable_op_determinism()
     details = tf.config.experimental.get_device_details(accelerators[0])
     return str(details.get("device_name", "GPU"))
+
+
+def _set_up_jax(threads: int, compiled_folder: str | None) -> str:
+    # XLA asks this variable, and nothing else, how many threads its pool has.
+    os.environ["NPROC"] = str(threads)
+    os.environ["XLA_FLAGS"] = XLA_FLAGS
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    import jax
+
+    if compiled_folder:
+        Path(compiled_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        config: Any = jax.config
+        config.update("jax_compilation_cache_dir", compiled_folder)
+        # The many small programs around an epoch take longer to compile, together, than the epoch.
+        config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # For draws that we have overlooked; Keras' own function for it would import TensorFlow.
+    random.seed(1)
+    np.random.seed(1)
+    [first, *_] = jax.devices()
+    return "CPU" if first.platform == "cpu" else str(first.device_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 from collections.abc import Mapping
@@ -10,9 +11,29 @@ from pathlib import Path
 from pipeline.errors import StudyError
 from pipeline.files import digest
 
+# What Keras may run on here, and the packages that decide its bits.
+BACKENDS: Mapping[str, tuple[str, ...]] = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 # One thread an operation: results change with the number of threads, and small models gain nothing from more.
 THREADS = 1
 NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def backend() -> str:
+    """What Keras runs on: KERAS_BACKEND in the environment, else TensorFlow.
+
+    Raises:
+        StudyError: it is neither TensorFlow nor JAX, or not installed.
+    """
+    name, where = os.environ.get("KERAS_BACKEND") or "tensorflow", "KERAS_BACKEND"
+    if name not in BACKENDS:
+        raise StudyError.of("must be tensorflow or jax.", repr(name), "Change it, or unset it.", where)
+    missing = [package for package in BACKENDS[name] if importlib.util.find_spec(package) is None]
+    if missing:
+        advice = f"Run: pip install -e '.[{name}]', or unset it." if name == "jax" else "Install it again."
+        raise StudyError.of(
+            f"{name} must be installed.", f"no package {' and no '.join(missing)}", advice, where
+        )
+    return name
 
 
 def accelerators() -> list[str]:
@@ -29,8 +50,13 @@ def accelerators() -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """What equal bits may depend on: processor, accelerators, threads."""
+    """What equal bits may depend on: Keras' backend, processor, accelerators, threads.
+
+    Raises:
+        StudyError: see `backend`.
+    """
     return {
+        "backend": backend(),
         "processor": _processor(),
         "accelerators": ", ".join(accelerators()) or "none",
         "threads": str(THREADS),

@@ -1,0 +1,180 @@
+"""Networks of dense layers: one compiled epoch for all rates and seeds, and for widths that are near."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from pipeline.models import SeedOf, Shape, build
+from pipeline.space import Configuration
+from pipeline.training.compiled_jax import adam, sweep
+
+# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
+NAMES = frozenset(
+    {"model", "batch_size", "learning_rate", "dropout", "hidden_layers", "hidden_units", "filters"}
+    | {"activation", "rotation", "zoom", "epochs"}
+)
+ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
+# Of zero they make zero: the weights of a column that is all zero stay exactly zero.
+ZERO_AT_ZERO = ("relu", "tanh")
+LEAST_STEP = 16
+# Keras' loss keeps probabilities away from 0 and 1 by so much, and no slope comes from beyond.
+EPSILON = 1e-7
+
+
+def serves(configuration: Configuration) -> bool:
+    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
+    is_plain = not configuration["rotation"] and not configuration["zoom"]
+    return configuration["model"] == "mlp" and is_plain and set(configuration) <= NAMES
+
+
+def padded(units: int) -> int:
+    """The width that a layer of so many units is compiled with: one of four from each power of 2 to the next.
+
+    Widths are filled up with units whose weights are zero and stay zero, so few programs serve all widths.
+    """
+    step = max(LEAST_STEP, (1 << (units - 1).bit_length()) // 8)
+    return -(-units // step) * step
+
+
+class Epochs:
+    """Epochs of networks, a program for each depth, activation, padded width, batch size, use of dropout."""
+
+    def __init__(self, resident: sweep.Resident) -> None:
+        self.resident = resident
+        self._functions: dict[tuple[str, bool, int], Any] = {}
+
+    def function(self, activation: str, has_dropout: bool, batch_size: int) -> Any:
+        """`_epoch` with its last three arguments; shapes share it, each with a program of its own."""
+        key = (activation, has_dropout, min(batch_size, len(self.resident.labels)))
+        if key not in self._functions:
+            # The old weights and moments become the new ones in place.
+            self._functions[key] = jax.jit(partial(_epoch, *key), donate_argnums=1)
+        return self._functions[key]
+
+
+class Network:
+    """A network that trains for an epoch a call, and begins as `models.build` begins it."""
+
+    def __init__(
+        self, epochs: Epochs, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
+    ) -> None:
+        self._configuration, self._shape, self._num_classes = configuration, shape, num_classes
+        depth, units = int(configuration["hidden_layers"]), int(configuration["hidden_units"])
+        self._widths = [prod(shape), *[units] * depth, num_classes]
+        wide = [prod(shape), *[padded(units)] * depth, num_classes]
+        names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
+        self._trained = adam.fresh(_initial(names, self._widths, wide, seed_of))
+        self._resident = epochs.resident
+        self._batch_size = int(configuration["batch_size"])
+        dropout = float(configuration["dropout"])
+        self._numbers = {
+            "learning_rate": np.float32(configuration["learning_rate"]),
+            "kept": np.float32(1 - dropout),
+            "units": np.int32(units),
+            "seeds": np.array([seed_of(f"dropout_{index}") for index in range(depth)], np.uint32),
+        }
+        self._epoch = epochs.function(str(configuration["activation"]), dropout > 0, self._batch_size)
+
+    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+        """Train for one epoch.
+
+        Args:
+            order: the order of the training images, (num_images,), int32.
+        """
+        steps_done = np.int32(epochs_done * -(-len(order) // self._batch_size))
+        self._trained, sums = self._epoch(self._resident, self._trained, order, steps_done, self._numbers)
+        return sums  # type: ignore[no-any-return]
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model with the weights of now."""
+        model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
+        ends = [end for rows, columns in pairwise(self._widths) for end in ((rows, columns), (columns,))]
+        model.set_weights(
+            [
+                np.asarray(variable)[tuple(map(slice, end))]
+                for variable, end in zip(self._trained.variables, ends, strict=True)
+            ]
+        )
+        return model
+
+
+def _initial(names: list[str], widths: list[int], wide: list[int], seed_of: SeedOf) -> list[Any]:
+    """Kernel and bias of each layer, drawn as Keras draws them at their true widths, filled up with zeros."""
+    variables = []
+    for name, shape, whole in zip(names, pairwise(widths), pairwise(wide), strict=True):
+        kernel = keras.initializers.GlorotUniform(seed=seed_of(name))(shape)
+        filling = [(0, full - size) for size, full in zip(shape, whole, strict=True)]
+        variables += [jnp.asarray(np.pad(np.asarray(kernel), filling)), jnp.zeros(whole[1])]
+    return variables
+
+
+def _epoch(
+    activation: str,
+    has_dropout: bool,
+    batch_size: int,
+    resident: sweep.Resident,
+    trained: adam.Trained,
+    order: Any,
+    steps_done: Any,
+    numbers: Any,
+) -> tuple[adam.Trained, sweep.Sums]:
+    def step(
+        trained: adam.Trained, pixels: Any, labels: Any, counts: Any, index: Any
+    ) -> tuple[adam.Trained, sweep.Judged]:
+        count = steps_done + index
+
+        def dropped(hidden: Any, layer: int) -> Any:
+            # As Keras' layer draws: a seed of the layer's own and the number of the step.
+            key = jnp.stack([numbers["seeds"][layer], count.astype(jnp.uint32)])
+            is_kept = jax.random.bernoulli(key, numbers["kept"], hidden.shape)
+            return jnp.where(is_kept, hidden / numbers["kept"], 0)
+
+        def mean(variables: list[Any]) -> tuple[Any, Any]:
+            logits = _logits(variables, activation, pixels, numbers, dropped if has_dropout else None)
+            losses = jnp.where(counts, _entropies(jax.nn.softmax(logits), labels), 0).sum()
+            return losses / counts.sum(), (losses, sweep.right(logits, labels, counts))
+
+        (_, judged), gradients = jax.value_and_grad(mean, has_aux=True)(trained.variables)
+        return adam.updated(trained, gradients, _rate(numbers, count), count), judged
+
+    trained, sums = sweep.train(resident, order, batch_size, trained, step)
+
+    def judge(pixels: Any, labels: Any, counts: Any) -> sweep.Judged:
+        probabilities = jax.nn.softmax(_logits(trained.variables, activation, pixels, numbers, None))
+        losses = jnp.where(counts, _entropies(probabilities, labels), 0)
+        # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
+        return losses.sum(), sweep.right(probabilities, labels, counts)
+
+    return trained, (*sums, *sweep.validate(resident, judge))
+
+
+def _rate(numbers: Any, count: Any) -> Any:  # noqa: ARG001  a schedule would look at it
+    """The learning rate of the step after so many."""
+    return numbers["learning_rate"]
+
+
+def _logits(variables: list[Any], activation: str, pixels: Any, numbers: Any, dropped: Any) -> Any:
+    hidden = pixels.astype(jnp.float32) * (1 / 255)
+    *inner, (kernel, bias) = zip(variables[::2], variables[1::2], strict=True)
+    for layer, (inner_kernel, inner_bias) in enumerate(inner):
+        hidden = ACTIVATIONS[activation](hidden @ inner_kernel + inner_bias)
+        if activation not in ZERO_AT_ZERO:
+            hidden = jnp.where(jnp.arange(hidden.shape[1]) < numbers["units"], hidden, 0)
+        hidden = dropped(hidden, layer) if dropped else hidden
+    return hidden @ kernel + bias
+
+
+def _entropies(probabilities: Any, labels: Any) -> Any:
+    """The cross-entropy of each image, (batch,), as Keras takes it of probabilities (batch, num_classes)."""
+    is_true = jnp.arange(probabilities.shape[1]) == labels[:, None]
+    of_true = jnp.sum(jnp.where(is_true, probabilities, 0), axis=1) / jnp.sum(probabilities, axis=1)
+    return -jnp.log(jnp.clip(of_true, EPSILON, 1 - EPSILON))
