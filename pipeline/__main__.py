@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline.errors import PipelineError
+from pipeline.stages import lifeline
 
 if TYPE_CHECKING:
     from pipeline.stages.project import Project
@@ -174,6 +175,11 @@ def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     signal.signal(signal.SIGTERM, _interrupt)
+    # One that was started deaf to it, as a shell's background jobs are, stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    if "DVC_STAGE" in os.environ:
+        lifeline.end_with_caller(EXIT_INTERRUPTED)
     try:
         cli.main(standalone_mode=False)
     except PipelineError as error:
@@ -191,7 +197,15 @@ def main() -> NoReturn:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the signal module's names
+    """The first time: end tidily. The second time: at once; what is recorded is safe either way."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(sign) is _interrupt:
+            signal.signal(sign, _leave)
     raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the signal module's names
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _project() -> Project:

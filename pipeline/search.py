@@ -146,19 +146,19 @@ class Loop:
         curve = self._curves[trial.number]
         if result.reason or not is_finite(result.metrics):
             reason = result.reason or f"diverged at epoch {result.epoch}: {_not_finite(result.metrics)}"
-            return self._outcome(trial, "failed", reason)
+            return self._outcome(trial, "failed", reason, result.is_accident)
         curve.append(result)
         is_wanted = self.engine.report(trial, result.epoch, result.metrics[self.rules.metric])
         if result.epoch >= trial.epochs:
             return self._outcome(trial, "complete", "")
         return None if is_wanted else self._outcome(trial, "pruned", f"pruned at epoch {result.epoch}")
 
-    def _outcome(self, trial: Trial, state: str, reason: str) -> Outcome:
+    def _outcome(self, trial: Trial, state: str, reason: str, is_accident: bool = False) -> Outcome:
         results = self._curves[trial.number]
         curve: tuple[Metrics, ...] = tuple(result.metrics for result in results)
         score = curve[-1][self.rules.metric] if curve and state != "failed" else None
         seconds = sum(result.seconds for result in results)
-        return Outcome(trial, state, curve, score, reason, seconds)  # type: ignore[arg-type]
+        return Outcome(trial, state, curve, score, reason, seconds, is_accident)  # type: ignore[arg-type]
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1

@@ -34,13 +34,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch of one trial gave: metrics, or the reason why there are none."""
+    """What one epoch of one trial gave: metrics, or the reason why there are none.
+
+    Attributes:
+        is_accident: whether the reason lies in the machine and not in the configuration.
+    """
 
     number: int
     epoch: int
     metrics: Metrics = field(default_factory=dict)
     seconds: float = 0.0
     reason: str = ""
+    is_accident: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Outcome:
         score: the objective's metric at the last epoch of the curve; None for a failed trial.
         reason: why it failed, or at which epoch it was pruned; empty for a complete one.
         seconds: what its epochs took, added up.
+        is_accident: whether it failed by the machine's fault; another day it might not.
 
     Raises:
         ValueError: the score is not one that the state allows.
@@ -65,6 +71,7 @@ class Outcome:
     score: float | None
     reason: str = ""
     seconds: float = 0.0
+    is_accident: bool = False
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -89,6 +96,7 @@ class Outcome:
             "score": self.score,
             "reason": self.reason,
             "seconds": self.seconds,
+            "is_accident": self.is_accident,
         }
 
     @classmethod
@@ -108,6 +116,7 @@ class Outcome:
             record["score"],
             record["reason"],
             record["seconds"],
+            record.get("is_accident", False),
         )
 
 

@@ -36,11 +36,13 @@ class Program:
         self.done[number] += 1
         time.sleep(asked.get("seconds", 0))
         if asked.get("raises") == self.done[number]:
-            raise MemoryError("too wide\\nby far")
+            raise ValueError("too wide\\nby far")
         deaths = list(self.folder.glob(f"{asked['width']}-death-*"))
         if asked.get("dies", [])[len(deaths):][:1] == [self.done[number]]:
             (self.folder / f"{asked['width']}-death-{len(deaths)}").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            if asked.get("by") == "memory":
+                raise MemoryError("too wide")
+            os.kill(os.getpid(), asked.get("by", signal.SIGKILL))
         return {"val_accuracy": asked["width"] + self.done[number] / 10, "chance": len(asked)}
 
     def save(self, number, path):
@@ -137,6 +139,7 @@ def test_a_trial_that_kills_its_worker_twice_is_failed(opened, dies):
         done = run(crew, trials({}, {"dies": dies}, {}, {}))
     assert [one.state for one in done] == ["complete", "failed", "complete", "complete"]
     assert done[1].reason == "the training process died 2 times (exit status -9)"
+    assert [one.is_accident for one in done] == [False, True, False, False]
     assert [len(one.curve) for one in done] == [3, max(dies) - 1, 3, 3]
 
 
@@ -145,8 +148,9 @@ def test_a_trial_that_raises_is_failed_with_its_reason(opened):
     with opened(1) as crew:
         done = run(crew, trials({}, {"raises": 2}, {}))
         assert len(list(crew._log_folder.iterdir())) == 1
-    assert (done[1].state, done[1].reason, scores(done)[1]) == ("failed", "MemoryError: too wide", [11])
+    assert (done[1].state, done[1].reason, scores(done)[1]) == ("failed", "ValueError: too wide", [11])
     assert scores(done)[::2] == expected(3)[::2]
+    assert not done[1].is_accident
 
 
 def test_a_late_answer_is_not_taken_for_another_trials(opened):

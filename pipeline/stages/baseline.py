@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.search import Listed
+from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.project import Project
 from pipeline.stages.rows import METRICS, curve_rows, write_rows
 from pipeline.stages.running import Bench, Result, Task, open_bench, run
@@ -17,11 +18,12 @@ def baseline(project: Project, name: str) -> Result:
     """
     with open_bench(project, name) as bench:
         result = _run(bench)
-    outcomes = result.outcomes
-    folder = project.folder(name)
-    write_rows(folder / "baseline.csv", ["repeat", "state", "epochs", *METRICS], map(_row, outcomes))
-    rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one)]
-    write_rows(folder / "baseline-curves.csv", ["repeat", "epoch", *METRICS], rows)
+        outcomes = result.outcomes
+        folder = project.folder(name)
+        write_rows(folder / "baseline.csv", ["repeat", "state", "epochs", *METRICS], map(_row, outcomes))
+        rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one)]
+        write_rows(folder / "baseline-curves.csv", ["repeat", "epoch", *METRICS], rows)
+        deliver_owed(bench)
     return result
 
 

@@ -16,6 +16,7 @@ from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
 from pipeline.space import DEFAULTS
 from pipeline.stages import champion
+from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
@@ -57,6 +58,7 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         write_folder(
             folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
         )
+        deliver_owed(bench)
     return evidence
 
 

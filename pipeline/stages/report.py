@@ -10,8 +10,11 @@ import pandas as pd
 
 from pipeline import report as writing
 from pipeline.data import load_card
+from pipeline.errors import StoreError
 from pipeline.files import write_json, write_text
+from pipeline.stages.delivery import deliver_owed, owed
 from pipeline.stages.project import Project
+from pipeline.stages.running import open_bench
 
 
 def report(project: Project, name: str) -> str:
@@ -20,13 +23,30 @@ def report(project: Project, name: str) -> str:
     Raises:
         StudyError: the study file has problems.
         DataError: an earlier stage is missing.
+        StoreError: MLflow lacks runs and does not answer; nothing is written.
     """
     findings = _findings(project, name)
+    _settle(project, name)
     folder = project.folder(name)
     write_json(folder / "metrics.json", writing.metrics(findings.evidence))
     write_text(folder / "report.md", writing.markdown(findings))
     write_text(folder / "report.html", writing.html(findings))
     return writing.answer(findings)
+
+
+def _settle(project: Project, name: str) -> None:
+    """See to it that MLflow has every run that the report speaks of."""
+    if not owed(project, name):
+        return
+    with open_bench(project, name) as bench:
+        deliver_owed(bench)
+    if left := owed(project, name):
+        raise StoreError.of(
+            "MLflow must have every run before the report is final.",
+            f"runs are missing of {', '.join(folder.name for folder in left)}",
+            "Start the tracking server or mend the store, then run again; all results are safe meanwhile.",
+            f"studies/{name}/report.md",
+        )
 
 
 def _findings(project: Project, name: str) -> writing.Findings:

@@ -16,7 +16,7 @@ from pipeline.engines.store import Store
 from pipeline.files import digest, held, write_json
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
-from pipeline.stages import fingerprint, history
+from pipeline.stages import accidents, fingerprint, history
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
 from pipeline.study import Study
@@ -25,6 +25,8 @@ from pipeline.training import Processes, VirtualTrainer, machine, places, progra
 from pipeline.trial import Outcome, Trial
 
 TASK = "task.json"
+# Lies beside a record while MLflow is known to have all of it.
+DELIVERED = "delivered"
 
 
 @dataclass(frozen=True)
@@ -123,23 +125,38 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     key = fingerprint.key(facts)
     folder = bench.project.work(bench.study.name) / "-".join(filter(None, (task.stage, task.arm, key)))
     ledger = Ledger(folder / "record.jsonl")
+    recorded = _playable(ledger, task, folder)
+    (folder / DELIVERED).unlink(missing_ok=True)
     write_json(folder / "facts.json", facts)
     write_json(folder / TASK, {name: value for name, value in vars(task).items() if name != "tables"})
-    bench.progress.say(
-        history.sentence(task.stage, task.arm, folder, facts, len(ledger.outcomes), task.num_trials)
-    )
+    bench.progress.say(history.sentence(task.stage, task.arm, folder, facts, len(recorded), task.num_trials))
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
-    recorded = dict(ledger.outcomes)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
+    limit = 1 if task.repeats else min(accidents.MOST, task.num_trials)
+    keeper = accidents.Accidents(watch.keep, limit, str(folder))
     with open_crew(bench, task, folder) as crew, open_tracker(bench, task, key) as tracker:
         watch.tracker = tracker
         trainer = VirtualTrainer(crew, bench.price, recorded, str(ledger.path))
-        loop = Loop(watch.asking(engine), trainer, rules, watch.keep, bench.progress.epoch, watch.is_time_up)
+        loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
+        keeper.flush()
     if store is not None:
         store.close()
     history.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
+    if not tracker.undelivered:
+        (folder / DELIVERED).touch()
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
+
+
+def _playable(ledger: Ledger, task: Task, folder: Path) -> dict[int, Outcome]:
+    """The recorded outcomes of which everything is still there; the others are trained again."""
+    return {
+        number: outcome
+        for number, outcome in ledger.outcomes.items()
+        if not task.keeps_weights
+        or outcome.state != "complete"
+        or (folder / "weights" / f"{number}.weights.h5").exists()
+    }
 
 
 class _Watch:
@@ -247,9 +264,8 @@ def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[st
     )
 
 
-def open_tracker(bench: Bench, task: Task, key: str, status: str = "FINISHED") -> Tracker:
-    """MLflow, ready to be told of the task's outcomes; `status` is what its parent run becomes."""
+def open_tracker(bench: Bench, task: Task, key: str) -> Tracker:
+    """MLflow, ready to be told of the task's outcomes."""
     facts = stage_facts(bench, task.stage, task.arm, key, task.tables)
     uri, artifacts = bench.project.tracking_uri, bench.project.artifacts
-    say = bench.progress.say
-    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=say, status=status)
+    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=bench.progress.say)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.engines import Assignment, open_engine
 from pipeline.engines.store import Store
 from pipeline.files import digest
+from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import METRICS, curve_rows, trial_columns, trial_row, write_rows
@@ -22,10 +24,15 @@ def search(project: Project, name: str) -> dict[str, Result]:
     """
     with open_bench(project, name) as bench:
         results = {arm.name: _run(bench, arm) for arm in bench.study.arms}
-        space = bench.study.space
-    folder = project.folder(name)
+        _write(bench, results)
+        deliver_owed(bench)
+    return results
+
+
+def _write(bench: Bench, results: Mapping[str, Result]) -> None:
+    folder = bench.project.folder(bench.study.name)
     rows = [trial_row(arm, one) for arm, result in results.items() for one in result.outcomes]
-    write_rows(folder / "trials.csv", trial_columns(space), rows)
+    write_rows(folder / "trials.csv", trial_columns(bench.study.space), rows)
     curves = [
         row
         for arm, result in results.items()
@@ -33,7 +40,6 @@ def search(project: Project, name: str) -> dict[str, Result]:
         for row in curve_rows({"arm": arm, "number": one.trial.number}, one)
     ]
     write_rows(folder / "curves.csv", ["arm", "number", "epoch", *METRICS], curves)
-    return results
 
 
 def _run(bench: Bench, arm: Arm) -> Result:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from pipeline.errors import StoreError
-from pipeline.ledger import Ledger
-from pipeline.stages.history import is_finished
+from pipeline.stages.delivery import deliver, records
 from pipeline.stages.project import Project
-from pipeline.stages.running import TASK, Task, open_bench, open_tracker
+from pipeline.stages.running import open_bench
+
+PATIENCE_SECONDS = 20.0
 
 
 def sync(project: Project, name: str) -> Iterator[str]:
@@ -19,20 +19,13 @@ def sync(project: Project, name: str) -> Iterator[str]:
         StudyError, DataError, StoreError: see `open_bench`; also if MLflow still does not answer.
     """
     with open_bench(project, name) as bench:
-        for path in sorted(project.work(name).glob(f"*/{TASK}")):
-            folder = path.parent
-            facts = json.loads((folder / "facts.json").read_text())
-            task = Task(**json.loads(path.read_text()), tables=facts["study"])
-            outcomes = Ledger(folder / "record.jsonl").outcomes.values()
-            status = "FINISHED" if is_finished(folder) else "KILLED"
-            with open_tracker(bench, task, folder.name.rsplit("-", 1)[1], status) as tracker:
-                for outcome in outcomes:
-                    tracker.record(outcome, task.name_of(outcome.trial.number))
-            if tracker.undelivered:
+        for folder in records(project, name):
+            done = deliver(bench, folder, PATIENCE_SECONDS)
+            if done.num_missing:
                 raise StoreError.of(
                     "MLflow must answer.",
-                    f"{tracker.undelivered} runs could not be delivered",
+                    f"{done.num_missing} runs could not be delivered",
                     "Start the tracking server or mend the store, then run again.",
                     folder.name,
                 )
-            yield f"{folder.name}: {len(outcomes)} runs are in MLflow."
+            yield f"{folder.name}: {done.num_outcomes} runs are in MLflow."

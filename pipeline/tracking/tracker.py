@@ -123,8 +123,8 @@ class Tracker:
         runs = "1 run" if count == 1 else f"{count} runs"
         return (
             f"{runs} could not be delivered to MLflow at {hidden(self._uri)} ({self._delivery.reason}). "
-            "Nothing is lost: the local record has everything, and it is delivered by the next run of this "
-            f"stage or by: study sync {self._facts.study}"
+            "Nothing is lost: the local record has everything, and it is delivered by the next stage, or by: "
+            f"study sync {self._facts.study}"
         )
 
 

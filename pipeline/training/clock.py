@@ -107,7 +107,8 @@ class VirtualTrainer:
             seconds = known.seconds / len(known.curve)
             return EpochResult(known.trial.number, lane.epoch, known.curve[lane.epoch - 1], seconds)
         if known.state == "failed":
-            return EpochResult(known.trial.number, lane.epoch, reason=known.reason)
+            number, reason = known.trial.number, known.reason
+            return EpochResult(number, lane.epoch, reason=reason, is_accident=known.is_accident)
         return None
 
     def _trained(self, lane: _Lane) -> EpochResult:

@@ -9,6 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import pipeline
 from pipeline.errors import DataError, Problem, StoreError
+from pipeline.training import limits
 from pipeline.training.machine import backend
 from pipeline.trial import EpochResult, Trial
 
@@ -25,6 +27,8 @@ Message = dict[str, Any]
 # Two orders a worker: one in work, one waiting, so that it never idles while the coordinator thinks.
 ORDERS_A_WORKER = 2
 MAX_TRIES = 2
+# A worker gives a sign of life so many times before its silence is taken for its end.
+SIGNS = 10
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
@@ -64,8 +68,11 @@ class _Hand:
 
     process: subprocess.Popen[str]
     listener: threading.Thread
+    heard_at: float
     orders: deque[tuple[int, int]] = field(default_factory=deque)
     is_ready: bool = False
+    # Why it ends, where that is known before its exit status.
+    last_words: str = ""
 
 
 class Processes:
@@ -85,6 +92,10 @@ class Processes:
         self._jobs: dict[int, _Job] = {}
         self._tokens: dict[int, _Job] = {}
         self._num_tokens = 0
+        self._silence_seconds = limits.silence_seconds()
+        self._memory_bytes = limits.memory_bytes()
+        # Seconds in which this process listened: a stop of its own is not its workers' silence.
+        self._listened = 0.0
         self._inbox: queue.Queue[tuple[int, subprocess.Popen[str], Message | None]] = queue.Queue()
         self.device = ""
 
@@ -117,8 +128,9 @@ class Processes:
         job = self._jobs[number]
         while epoch not in job.results and not job.death:
             self._order()
-            self._hear(*self._inbox.get())
-        return job.results.pop(epoch, None) or EpochResult(number, epoch, reason=job.death)
+            self._wait()
+        known = job.results.pop(epoch, None)
+        return known or EpochResult(number, epoch, reason=job.death, is_accident=True)
 
     def stop(self, number: int) -> None:
         """Forget a trial; an epoch of it that is being trained is trained in vain."""
@@ -145,8 +157,9 @@ class Processes:
             )
         listener = threading.Thread(target=self._listen, args=(index, process), daemon=True)
         listener.start()
-        _write(process, {"do": "open", **self._settings})
-        return _Hand(process, listener)
+        own = {"sign_seconds": self._silence_seconds / SIGNS, "memory_bytes": self._memory_bytes}
+        _write(process, {"do": "open", **self._settings, **own})
+        return _Hand(process, listener, self._listened)
 
     def _log(self, index: int) -> Path:
         return self._log_folder / f"worker-{index}.log"
@@ -184,12 +197,28 @@ class Processes:
                 hand.orders.append((job.token, job.ordered))
                 self._tell(index, {"do": "epoch", "number": job.token, "epoch": job.ordered})
 
+    def _wait(self) -> None:
+        """Hear the next message, and give up the workers of which nothing is heard."""
+        began, longest = time.monotonic(), self._silence_seconds / SIGNS
+        with contextlib.suppress(queue.Empty):
+            self._hear(*self._inbox.get(timeout=longest))
+        self._listened += min(time.monotonic() - began, longest)
+        for hand in self._hands:
+            if self._listened - hand.heard_at > self._silence_seconds and self._inbox.empty():
+                hand.last_words = f"nothing was heard of it for {self._silence_seconds:g} s"
+                hand.process.kill()
+
     def _hear(self, index: int, process: subprocess.Popen[str], message: Message | None) -> None:
         hand = self._hands[index]
         if process is not hand.process:
             return
+        hand.heard_at = self._listened
         if message is None:
             self._bury(index)
+        elif message["said"] == "alive":
+            return
+        elif message["said"] == "broken":
+            hand.last_words = message["reason"]
         elif message["said"] == "ready":
             self.device = message["device"]
             hand.is_ready = True
@@ -213,12 +242,13 @@ class Processes:
     def _bury(self, index: int) -> None:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""
         hand = self._hands[index]
-        code = hand.process.wait()
+        reason = f"exit status {hand.process.wait()}"
+        reason = hand.last_words or reason
         _clear_away(hand)
         if not hand.is_ready:
             raise StoreError.of(
                 "a training process must start.",
-                f"exit status {code}",
+                reason,
                 "Read the last lines of this file.",
                 str(self._log(index)),
             )
@@ -229,7 +259,7 @@ class Processes:
                 continue
             job.tries += job.token == guilty
             if job.tries > MAX_TRIES:
-                job.death = f"the training process died {MAX_TRIES} times (exit status {code})"
+                job.death = f"the training process died {MAX_TRIES} times ({reason})"
                 job.ordered = job.trial.epochs
             else:
                 job.ordered = 0

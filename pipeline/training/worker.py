@@ -2,10 +2,13 @@
 
 {"do": "open", ...}  {"do": "start", ...}  {"do": "epoch", ...}  {"do": "drop", ...}      in, standard input
 {"said": "ready", ...}  {"said": "epoch", ...}  {"said": "failed", ...}                   out, standard output
+{"said": "alive"}       {"said": "broken", ...}
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import queue
@@ -19,9 +22,14 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pipeline.errors import PipelineError
+from pipeline.files import sync_folder
+from pipeline.training import limits
 from pipeline.trial import Metrics, Trial
 
 Message = dict[str, Any]
+
+# From Linux's <sys/prctl.h>: the signal that this process gets when its parent dies.
+PR_SET_PDEATHSIG = 1
 
 
 class Program(Protocol):
@@ -83,6 +91,10 @@ class Worker:
         except Exception as error:
             first_line = next(iter(str(error).splitlines()), "")
             reason = f"{type(error).__name__}: {first_line[:300]}"
+            if limits.is_accident(error):
+                # Nobody knows what is left whole in here: the trial is tried again in a new process.
+                self._say({"said": "broken", "reason": reason})
+                os._exit(1)
             self._trials.pop(number, None)
             self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
             return
@@ -97,7 +109,11 @@ class Worker:
             path = self._weights_folder / f"{self._names[trial.number]}.weights.h5"
             aside = self._weights_folder / f".{os.getpid()}.weights.h5"
             self._program.save(trial.number, aside)
+            # Before the record says that the trial is complete, its weights must survive a power cut.
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
             aside.replace(path)
+            sync_folder(self._weights_folder)
         return metrics
 
 
@@ -105,17 +121,24 @@ def main() -> None:
     """Serve the coordinator at the other end of standard input until it is done or gone."""
     # A Ctrl-C in the terminal reaches this process too; the coordinator decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # One that was stopped, or is lost in native code, would not see that its orders have ended.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     # Libraries print to standard output; none of that may stand between the replies.
     os.dup2(2, 1)
     inbox: queue.Queue[Message] = queue.Queue()
     threading.Thread(target=_listen, args=(sys.stdin, inbox), daemon=True).start()
 
-    def say(message: Message) -> None:
-        replies.write(json.dumps(message) + "\n")
+    speaking = threading.Lock()
 
+    def say(message: Message) -> None:
+        with speaking:
+            replies.write(json.dumps(message) + "\n")
+
+    settings = inbox.get()
+    threading.Thread(target=_give_signs, args=(say, settings["sign_seconds"]), daemon=True).start()
     try:
-        settings = inbox.get()
         worker = _opened(settings, say)
     except PipelineError as error:
         say({"said": "refused", "problem": vars(error.problems[0])})
@@ -133,10 +156,20 @@ def _listen(orders: IO[str], inbox: queue.Queue[Message]) -> None:
     os._exit(0)
 
 
+def _give_signs(say: Callable[[Message], None], every_seconds: float) -> None:
+    """Say that this process is alive, however long its epoch lasts."""
+    with contextlib.suppress(OSError):
+        while True:
+            time.sleep(every_seconds)
+            say({"said": "alive"})
+
+
 def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     from pipeline.training import framework
 
     program, device = framework.open_program(settings)
+    if settings["memory_bytes"] is not None:
+        limits.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device})
     folder = settings["weights_folder"]
     return Worker(program, say, Path(folder) if folder else None)
