@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,14 @@ class Task:
     minutes: float | None = None
     keeps_weights: bool = False
 
+    def folder_name(self, key: str) -> str:
+        """What the folder of its record is called."""
+        return "-".join(filter(None, (self.stage, self.arm, key)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What its record keeps of it; the tables are among the facts."""
+        return {name: value for name, value in vars(self).items() if name != "tables"}
+
     def name_of(self, number: int) -> str:
         """The name of a trial's MLflow run."""
         if not self.repeats:
@@ -108,12 +116,25 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     """
     study = project.study(name)
     card = load_card(project.made(name, project.data(name), "prepare"))
+    with held_alone(project, name), bench_of(project, study, card) as bench:
+        yield bench
+
+
+def held_alone(project: Project, name: str) -> AbstractContextManager[None]:
+    """Hold the study alone.
+
+    Raises:
+        StoreError: another process runs it.
+    """
+    return held(project.lock(name), f"the study {name}")
+
+
+@contextmanager
+def bench_of(project: Project, study: Study, card: Mapping[str, Any]) -> Iterator[Bench]:
+    """A bench for a study that is held already."""
     objective = study.objective
     about = {**environment(project.root), **machine(), "trainer": program_name(study.trainer)}
-    with (
-        held(project.work(name) / "running", f"the study {name}"),
-        Progress(objective.metric, objective.is_maximized) as progress,
-    ):
+    with Progress(objective.metric, objective.is_maximized) as progress:
         yield Bench(project, study, card, about, progress)
 
 
@@ -121,10 +142,10 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     """Run the task to its end: what is recorded is played, the rest is trained and recorded."""
     facts = fingerprint.facts(task.tables, bench.card["sha256"])
     key = fingerprint.key(facts)
-    folder = bench.project.work(bench.study.name) / "-".join(filter(None, (task.stage, task.arm, key)))
+    folder = bench.project.work(bench.study.name) / task.folder_name(key)
     ledger = Ledger(folder / "record.jsonl")
     write_json(folder / "facts.json", facts)
-    write_json(folder / TASK, {name: value for name, value in vars(task).items() if name != "tables"})
+    write_json(folder / TASK, task.as_dict())
     bench.progress.say(
         history.sentence(task.stage, task.arm, folder, facts, len(ledger.outcomes), task.num_trials)
     )

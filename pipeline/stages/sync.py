@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from pipeline.errors import StoreError
-from pipeline.ledger import Ledger
-from pipeline.stages.history import is_finished
 from pipeline.stages.project import Project
-from pipeline.stages.running import TASK, Task, open_bench, open_tracker
+from pipeline.stages.recorded import deliver, folders, in_use, read
+from pipeline.stages.running import open_bench
 
 
 def sync(project: Project, name: str) -> Iterator[str]:
     """Deliver every recorded outcome of the study; a line for each record. What is there is left as it is.
 
     Raises:
-        StudyError, DataError, StoreError: see `open_bench`; also if MLflow still does not answer.
+        StudyError, DataError, StoreError: see `open_bench`; also if MLflow still does not answer, or a
+            record is damaged.
     """
     with open_bench(project, name) as bench:
-        for path in sorted(project.work(name).glob(f"*/{TASK}")):
-            folder = path.parent
-            facts = json.loads((folder / "facts.json").read_text())
-            task = Task(**json.loads(path.read_text()), tables=facts["study"])
-            outcomes = Ledger(folder / "record.jsonl").outcomes.values()
-            status = "FINISHED" if is_finished(folder) else "KILLED"
-            with open_tracker(bench, task, folder.name.rsplit("-", 1)[1], status) as tracker:
-                for outcome in outcomes:
-                    tracker.record(outcome, task.name_of(outcome.trial.number))
-            if tracker.undelivered:
-                raise StoreError.of(
-                    "MLflow must answer.",
-                    f"{tracker.undelivered} runs could not be delivered",
-                    "Start the tracking server or mend the store, then run again.",
-                    folder.name,
-                )
-            yield f"{folder.name}: {len(outcomes)} runs are in MLflow."
+        current = in_use(project, bench.study, bench.card)
+        for folder in folders(project, name):
+            one = read(folder)
+            deliver(bench, one, folder.name in current)
+            yield f"{folder.name}: {len(one.outcomes)} runs are in MLflow."
