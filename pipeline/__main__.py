@@ -160,6 +160,31 @@ def replay(name: str, trials: tuple[str, ...], sample: int | None) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+def doctor(name: str | None, fix: bool) -> None:
+    """Find, and mend, what dead processes, full disks and hands have left behind."""
+    from pipeline.stages.doctor import doctor as run
+
+    for line in run(_project(), name, fix):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def gc(name: str | None, dry_run: bool) -> None:
+    """Remove what the studies no longer use: old records, weights, logs.
+
+    What MLflow has missed of an old record goes with it; `study sync` delivers it before. MLflow's runs stay.
+    """
+    from pipeline.stages.gc import gc as run
+
+    for line in run(_project(), name, dry_run):
+        click.echo(line)
+
+
+@cli.command()
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 def ui(port: int) -> None:
     """Open the MLflow UI on this project's runs, for this machine only."""

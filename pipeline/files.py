@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -65,6 +66,15 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
                 old.replace(path)
             _remove(old)
         sync_folder(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Take a folder away, whole: a kill in the middle leaves a leftover of its name, never half of it."""
+    with _placed(path):
+        aside = _aside(path)
+        path.replace(aside)
+        sync_folder(path.parent)
+        _remove(aside)
 
 
 def _remove(folder: Path) -> None:
@@ -135,6 +145,37 @@ def held(path: Path, what: str) -> Iterator[None]:
         with suppress(OSError):
             holder.unlink()
         lock.release()
+
+
+def holder_of(path: Path) -> str:
+    """Who holds `path` now, in words; empty where nobody does. Leaves everything as it is."""
+    return _holder(path.with_name(f"{path.name}.holder")) if is_locked(Path(f"{path}.lock")) else ""
+
+
+def is_locked(lock: Path) -> bool:
+    """Whether a living process holds this lock file."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number lives on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _holder(holder: Path) -> str:

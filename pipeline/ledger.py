@@ -31,6 +31,18 @@ class Ledger:
         self.elapsed_seconds = 0.0
         self._num_bytes = self._read()
 
+    @property
+    def num_torn_bytes(self) -> int:
+        """How long the half line is that a kill has left at the end."""
+        with self._usable():
+            return self.path.stat().st_size - self._num_bytes if self.path.exists() else 0
+
+    def trim(self) -> None:
+        """Cut the half line off."""
+        with self._usable():
+            if self.num_torn_bytes > 0:
+                os.truncate(self.path, self._num_bytes)
+
     def append(self, outcome: Outcome, elapsed_seconds: float) -> None:
         """Keep an outcome; one that is already kept is not written again."""
         known = self.outcomes.get(outcome.trial.number)

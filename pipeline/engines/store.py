@@ -54,8 +54,8 @@ class Store:
         self._is_told = False
         self._rests_until = 0.0
         optuna.logging.set_verbosity(logging.ERROR)
-        with _opening(url):
-            self._storage = _storage(url)
+        with opening(url):
+            self._storage = opened(url)
             self._study_id = self._opened()
 
     def begin(self, trial: Trial) -> None:
@@ -210,13 +210,14 @@ def hidden(text: str) -> str:
     return re.sub(r"([?&]\w*(?:pass|pwd|token|secret|key)\w*=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
 
 
-def _storage(url: str) -> optuna.storages.RDBStorage:
+def opened(url: str, may_create: bool = True) -> optuna.storages.RDBStorage:
+    """The storage at `url`; its tables, and the file, are made if they may be."""
     is_sqlite = url.startswith("sqlite")
     settings = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
     # Optuna formats the URL, so a brace in a password would be taken for a field.
     escaped = url.replace("{", "{{").replace("}", "}}")
-    if not is_sqlite:
-        return optuna.storages.RDBStorage(escaped, settings)
+    if not (is_sqlite and may_create):
+        return optuna.storages.RDBStorage(escaped, settings, skip_table_creation=not may_create)
     # Two processes that meet a fresh file at once would both create its schema.
     path = Path(url.split("///", 1)[-1])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -228,7 +229,8 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
 
 
 @contextmanager
-def _opening(url: str) -> Iterator[None]:
+def opening(url: str) -> Iterator[None]:
+    """Let what Optuna and its database throw be a StoreError that shows no password."""
     if UNSAFE.match(url):
         raise StoreError.of(
             "the Optuna storage must be a database that holds no pickles.",

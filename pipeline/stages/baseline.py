@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from pipeline.files import write_text
 from pipeline.search import Listed
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.project import Project
-from pipeline.stages.rows import METRICS, curve_rows, write_rows
+from pipeline.stages.rows import METRICS, as_csv, curve_rows
 from pipeline.stages.running import Bench, Result, Task, open_bench, run
+from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 
 
@@ -18,26 +22,38 @@ def baseline(project: Project, name: str) -> Result:
     """
     with open_bench(project, name) as bench:
         result = _run(bench)
-        outcomes = result.outcomes
-        folder = project.folder(name)
-        write_rows(folder / "baseline.csv", ["repeat", "state", "epochs", *METRICS], map(_row, outcomes))
-        rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one)]
-        write_rows(folder / "baseline-curves.csv", ["repeat", "epoch", *METRICS], rows)
+        for file, text in files_of(result.outcomes).items():
+            write_text(project.folder(name) / file, text)
         deliver_owed(bench)
     return result
+
+
+def files_of(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """The stage's result files by name: what stands in each."""
+    outcomes = list(outcomes)
+    rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one)]
+    return {
+        "baseline.csv": as_csv(["repeat", "state", "epochs", *METRICS], map(_row, outcomes)),
+        "baseline-curves.csv": as_csv(["repeat", "epoch", *METRICS], rows),
+    }
+
+
+def task_of(study: Study) -> Task:
+    """What the stage runs."""
+    repeats = study.confirm.repeats
+    # More repeats go on with the same sequence.
+    tables = {key: value for key, value in study.plan()["baseline"].items() if key != "repeats"}
+    return Task("baseline", "", tables, repeats, repeats)
 
 
 def _run(bench: Bench) -> Result:
     study = bench.study
     configuration = study.baseline.configuration
-    repeats = study.confirm.repeats
+    task = task_of(study)
     trials = [
         Trial(repeat, {}, configuration, int(configuration["epochs"]), ("baseline", repeat))
-        for repeat in range(repeats)
+        for repeat in range(task.repeats)
     ]
-    # More repeats go on with the same sequence.
-    tables = {key: value for key, value in study.plan()["baseline"].items() if key != "repeats"}
-    task = Task("baseline", "", tables, repeats, repeats)
     return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
-from pipeline.space import DEFAULTS
-from pipeline.stages import champion
+from pipeline.space import DEFAULTS, Value
+from pipeline.stages import champion, weights
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, Task, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
+from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 
 MAX_MISCLASSIFIED = 24
@@ -47,6 +48,8 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
                 str(path),
             )
         order = ranked(bench, others, path)
+        measured = [*order[0].outcomes, *baseline.outcomes]
+        weights.restore(bench, task_of(bench.study, found), result, measured)
         bench.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
         with quiet():
             judge = _Judge(bench, result)
@@ -58,23 +61,42 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         write_folder(
             folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
         )
+        for needless in weights.unneeded(result.folder, {one.trial.number for one in measured}):
+            needless.unlink()
         deliver_owed(bench)
     return evidence
+
+
+def task_of(study: Study, found: Sequence[Candidate]) -> Task:
+    """What the stage runs: the baseline and then each candidate, on every fresh seed."""
+    configurations = [dict(one) for one in _configurations(study, found)]
+    repeats = study.confirm.repeats
+    tables = {**study.plan()["confirm"], "configurations": configurations}
+    return Task(
+        "confirm",
+        "",
+        tables,
+        repeats * len(configurations),
+        repeats,
+        prefix="confirmed_",
+        keeps_weights=True,
+    )
+
+
+def _configurations(study: Study, found: Sequence[Candidate]) -> list[Mapping[str, Value]]:
+    return [study.baseline.configuration, *(one.configuration for one in found)]
 
 
 def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
     """Every configuration on every fresh seed; repeat r draws alike for all of them, so they pair."""
     study = bench.study
-    configurations = [study.baseline.configuration, *(one.configuration for one in found)]
     repeats = study.confirm.repeats
     trials = [
         Trial(index * repeats + repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
-        for index, configuration in enumerate(configurations)
+        for index, configuration in enumerate(_configurations(study, found))
         for repeat in range(repeats)
     ]
-    tables = {**study.plan()["confirm"], "configurations": [dict(one) for one in configurations]}
-    task = Task("confirm", "", tables, len(trials), repeats, prefix="confirmed_", keeps_weights=True)
-    return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
+    return run(bench, task_of(study, found), Listed(trials), bench.rules(study.search.parallel))
 
 
 def _contenders(bench: Bench, found: Sequence[Candidate], outcomes: Sequence[Outcome]) -> list[Contender]:
@@ -131,8 +153,7 @@ class _Judge:
             write_bytes(folder / f"misclassified_{name}.npy", content.getvalue())
 
     def _weights(self, contender: Contender, repeat: int) -> Path:
-        number = contender.outcomes[repeat].trial.number
-        return self._result.folder / "weights" / f"{number}.weights.h5"
+        return weights.path_of(self._result.folder, contender.outcomes[repeat].trial.number)
 
 
 def _write_rows(folder: Path, contenders: Sequence[Contender], tests: dict[int, TestResult]) -> None:

@@ -70,6 +70,10 @@ class Project:
         """The study's searches in flight and their records."""
         return self.mlruns / "searches" / check_name(name)
 
+    def lock(self, name: str) -> Path:
+        """What a process holds that runs the study."""
+        return self.work(name) / "running"
+
     def study(self, name: str) -> Study:
         """The study, read and checked.
 

@@ -161,7 +161,7 @@ def _records(bench: Bench) -> dict[str, Record]:
 
 
 def _record(bench: Bench, arm: Arm) -> Record | None:
-    now = fingerprint.facts(tables_of(bench, arm), bench.card["sha256"])
+    now = fingerprint.facts(tables_of(bench.study, arm), bench.card["sha256"])
     current = f"search-{arm.name}-{fingerprint.key(now)}"
     folders = [path.parent for path in bench.project.work(bench.study.name).glob("search-*/record.jsonl")]
     # An arm's name may begin like another's.

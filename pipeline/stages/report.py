@@ -43,7 +43,7 @@ def _settle(project: Project, name: str) -> None:
     if left := owed(project, name):
         raise StoreError.of(
             "MLflow must have every run before the report is final.",
-            f"runs are missing of {', '.join(folder.name for folder in left)}",
+            f"runs are missing of {', '.join(one.folder.name for one in left)}",
             "Start the tracking server or mend the store, then run again; all results are safe meanwhile.",
             f"studies/{name}/report.md",
         )

@@ -16,13 +16,18 @@ METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put rows at `path` as CSV, whole or not at all; what is missing or None is empty."""
+    """Put rows at `path` as CSV, whole or not at all."""
+    write_text(path, as_csv(columns, rows))
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV; what is missing or None is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _inert(value) for name, value in row.items()})
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

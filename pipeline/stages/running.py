@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import models
 from pipeline.data import load_card
 from pipeline.engines.store import Store
-from pipeline.files import digest, held, write_json
+from pipeline.files import digest, held, write_json, write_text
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
 from pipeline.stages import accidents, fingerprint, history
@@ -25,6 +25,8 @@ from pipeline.training import Processes, VirtualTrainer, machine, places, progra
 from pipeline.trial import Outcome, Trial
 
 TASK = "task.json"
+# A copy of the study file: MLflow, told late, is told what the study was then.
+STUDY = "study.toml"
 # Lies beside a record while MLflow is known to have all of it.
 DELIVERED = "delivered"
 
@@ -81,6 +83,14 @@ class Task:
     minutes: float | None = None
     keeps_weights: bool = False
 
+    def folder_name(self, key: str) -> str:
+        """What the folder of its record is called."""
+        return "-".join(filter(None, (self.stage, self.arm, key)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What its record keeps of it; the tables are among the facts."""
+        return {name: value for name, value in vars(self).items() if name != "tables"}
+
     def name_of(self, number: int) -> str:
         """The name of a trial's MLflow run."""
         if not self.repeats:
@@ -110,12 +120,25 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     """
     study = project.study(name)
     card = load_card(project.made(name, project.data(name), "prepare"))
+    with held_alone(project, name), bench_of(project, study, card) as bench:
+        yield bench
+
+
+def held_alone(project: Project, name: str) -> AbstractContextManager[None]:
+    """Hold the study alone.
+
+    Raises:
+        StoreError: another process runs it.
+    """
+    return held(project.lock(name), f"the study {name}")
+
+
+@contextmanager
+def bench_of(project: Project, study: Study, card: Mapping[str, Any]) -> Iterator[Bench]:
+    """A bench for a study that is held already."""
     objective = study.objective
     about = {**environment(project.root), **machine(), "trainer": program_name(study.trainer)}
-    with (
-        held(project.work(name) / "running", f"the study {name}"),
-        Progress(objective.metric, objective.is_maximized) as progress,
-    ):
+    with Progress(objective.metric, objective.is_maximized) as progress:
         yield Bench(project, study, card, about, progress)
 
 
@@ -123,12 +146,13 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     """Run the task to its end: what is recorded is played, the rest is trained and recorded."""
     facts = fingerprint.facts(task.tables, bench.card["sha256"])
     key = fingerprint.key(facts)
-    folder = bench.project.work(bench.study.name) / "-".join(filter(None, (task.stage, task.arm, key)))
+    folder = bench.project.work(bench.study.name) / task.folder_name(key)
     ledger = Ledger(folder / "record.jsonl")
-    recorded = _playable(ledger, task, folder)
+    recorded = dict(ledger.outcomes)
     (folder / DELIVERED).unlink(missing_ok=True)
     write_json(folder / "facts.json", facts)
-    write_json(folder / TASK, {name: value for name, value in vars(task).items() if name != "tables"})
+    write_json(folder / TASK, task.as_dict())
+    write_text(folder / STUDY, bench.study.text)
     bench.progress.say(history.sentence(task.stage, task.arm, folder, facts, len(recorded), task.num_trials))
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
@@ -146,17 +170,6 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     if not tracker.undelivered:
         (folder / DELIVERED).touch()
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
-
-
-def _playable(ledger: Ledger, task: Task, folder: Path) -> dict[int, Outcome]:
-    """The recorded outcomes of which everything is still there; the others are trained again."""
-    return {
-        number: outcome
-        for number, outcome in ledger.outcomes.items()
-        if not task.keeps_weights
-        or outcome.state != "complete"
-        or (folder / "weights" / f"{number}.weights.h5").exists()
-    }
 
 
 class _Watch:

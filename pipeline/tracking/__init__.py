@@ -4,6 +4,7 @@ A stage opens a `Tracker`, hands it outcomes and goes on; one thread delivers th
 """
 
 from pipeline.tracking.facts import StageFacts, environment
+from pipeline.tracking.inspection import SeenModel, SeenRun, close, see_champion, see_runs, trash
 from pipeline.tracking.marks import mark_trials
 from pipeline.tracking.registry import (
     Champion,
@@ -20,11 +21,14 @@ from pipeline.tracking.window import Window, ui_command
 __all__ = [
     "Champion",
     "RegisteredModel",
+    "SeenModel",
+    "SeenRun",
     "StageFacts",
     "Tracker",
     "Window",
     "champion",
     "check_store",
+    "close",
     "crown",
     "environment",
     "fetch_model",
@@ -32,5 +36,8 @@ __all__ = [
     "local_uri",
     "mark_trials",
     "register_winner",
+    "see_champion",
+    "see_runs",
+    "trash",
     "ui_command",
 ]

@@ -69,7 +69,9 @@ class StageRuns:
         self._children = self._known_children()
 
     def keep_files(self) -> None:
-        """Keep the study file and the data card with the parent run."""
+        """Keep the study file and the data card with the parent run, if there is a study file."""
+        if not self._facts.study_text:
+            return
         self._client.log_text(self.parent_id, self._facts.study_text, "study.toml")
         self._client.log_dict(self.parent_id, dict(self._facts.data_card), "card.json")
 

@@ -1,0 +1,153 @@
+"""gc: what a study no longer needs on this disk, removed; MLflow's runs are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline.data import load_card
+from pipeline.errors import StoreError
+from pipeline.files import holder_of, remove_folder
+from pipeline.stages import leftovers, weights
+from pipeline.stages.current import facts_of, in_use
+from pipeline.stages.fingerprint import difference
+from pipeline.stages.history import is_finished
+from pipeline.stages.project import Project
+from pipeline.stages.recorded import folders, read, read_json
+from pipeline.stages.running import Task, held_alone
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Files that go together, and why nobody needs them."""
+
+    paths: tuple[Path, ...]
+    where: str
+    why: str
+    remove: Callable[[], None]
+
+    @property
+    def num_bytes(self) -> int:
+        """What they take."""
+        files = [inner for path in self.paths for inner in [path, *path.rglob("*")] if inner.is_file()]
+        return sum(file.lstat().st_size for file in files)
+
+
+def gc(project: Project, name: str | None, dry_run: bool) -> Iterator[str]:
+    """Remove what the study as it is now, its data, this code and this machine do not use; a line for each.
+
+    Raises:
+        StudyError: the study file has problems.
+        DataError: the data are not prepared, so that nobody can tell what is in use.
+        StoreError: a living process runs the study.
+    """
+    names = [name] if name else sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
+    for each in names:
+        holder = holder_of(project.lock(each)) if project.work(each).is_dir() else ""
+        if holder:
+            raise StoreError.of(
+                f"the study {each} must not be running.",
+                f"it is held by {holder}",
+                "Wait for it, or stop that process.",
+                str(project.lock(each)),
+            )
+        waste = list(_waste(project, each))
+        with held_alone(project, each) if waste and not dry_run else nullcontext():
+            yield from _removed(each, waste, dry_run)
+
+
+def _removed(name: str, waste: list[Waste], dry_run: bool) -> Iterator[str]:
+    total = 0
+    for one in waste:
+        num_bytes = one.num_bytes
+        if not dry_run:
+            one.remove()
+        total += num_bytes
+        yield f"{name}: {one.where}: {num_bytes:,} bytes {'to be ' if dry_run else ''}removed; {one.why}."
+    would = "would be" if dry_run else "are"
+    yield f"{name}: {total:,} bytes {would} free." if waste else f"{name}: nothing to remove."
+
+
+def _waste(project: Project, name: str) -> Iterator[Waste]:
+    study = project.study(name)
+    card = load_card(project.made(name, project.data(name), "prepare"))
+    current = in_use(project, study, card)
+    # While nobody knows what confirm would run, nobody knows which of its records is in use.
+    is_known = any(task.stage == "confirm" for task in current.values())
+    for folder in folders(project, name):
+        if folder.name in current:
+            yield from _within(project, name, folder)
+        elif is_known or not folder.name.startswith("confirm-"):
+            why = _superseded(folder, current, card["sha256"])
+            yield Waste((folder,), _shown(project, folder), why, partial(remove_folder, folder))
+    replayed = project.work(name) / "replay"
+    if replayed.is_dir():
+        why = "a replay keeps its verdicts elsewhere"
+        yield Waste((replayed,), _shown(project, replayed), why, partial(remove_folder, replayed))
+    for one in leftovers.of_study(project, name):
+        # The only copy of something is for the doctor.
+        if one.stood is None:
+            yield Waste(
+                (one.path,), _shown(project, one.path), "left half-written by a dead process", one.clear
+            )
+
+
+def _superseded(folder: Path, current: dict[str, Task], data_sha256: str) -> str:
+    """Why a record is not in use, and what removing it costs."""
+    loses = "its trials can no longer be replayed"
+    try:
+        one = read(folder)
+    except StoreError:
+        return f"it cannot be read; {loses}"
+    alike = (task for task in current.values() if (task.stage, task.arm) == (one.task.stage, one.task.arm))
+    task = next(alike, None)
+    if task is None:
+        return f"the study has no such arm any more; {loses}"
+    return (
+        f"this has changed since: {difference(one.facts, facts_of(task, {'sha256': data_sha256}))}; {loses}"
+    )
+
+
+def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
+    """What a record that is in use does not need."""
+    if not is_finished(folder):
+        return
+    logs = tuple(sorted(folder.glob("worker-*.log")))
+    if logs:
+        yield _files(project, folder, logs, "the logs of a finished stage's workers")
+    winner = project.folder(name) / "winner" / "evidence.json"
+    if folder.name.startswith("confirm-") and winner.is_file():
+        kept = _winners(folder, winner)
+        needless = tuple(weights.unneeded(folder, kept)) if kept else ()
+        if needless:
+            why = "weights of models that did not win; confirm trains again what it misses"
+            yield _files(project, folder, needless, why)
+
+
+def _winners(folder: Path, winner: Path) -> set[int]:
+    """The numbers of the winner's repeats; empty where the evidence is not this record's."""
+    try:
+        configuration = read_json(winner)["winner"]["configuration"]
+        one = read(folder)
+    except (KeyError, TypeError, StoreError):
+        return set()
+    # The baseline comes first and may be the same configuration; it is not the winner.
+    numbers = sorted(number for number in one.outcomes if number >= one.task.repeats)
+    won = [number for number in numbers if dict(one.outcomes[number].trial.configuration) == configuration]
+    return set(won[: one.task.repeats])
+
+
+def _files(project: Project, folder: Path, paths: tuple[Path, ...], why: str) -> Waste:
+    def remove() -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    count = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    return Waste(paths, f"{count} in {_shown(project, folder)}", why, remove)
+
+
+def _shown(project: Project, path: Path) -> str:
+    return str(path.relative_to(project.root))

@@ -1,0 +1,116 @@
+"""What stages have recorded, read back and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StoreError
+from pipeline.ledger import Ledger
+from pipeline.stages import fingerprint
+from pipeline.stages.history import DONE, is_finished
+from pipeline.stages.project import Project
+from pipeline.stages.running import STUDY, TASK, Task
+from pipeline.trial import Outcome
+
+LEDGER, FACTS = "record.jsonl", "facts.json"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one stage, or one arm of a search, has recorded.
+
+    Attributes:
+        facts: what the outcomes depend on.
+        study_text: the study file as it was.
+        done: what its last end has noted; empty before the first.
+        num_torn_bytes: how long a half line at the end of the ledger is.
+    """
+
+    folder: Path
+    task: Task
+    facts: Mapping[str, Any]
+    outcomes: Mapping[int, Outcome]
+    study_text: str
+    done: Mapping[str, Any]
+    num_torn_bytes: int = 0
+
+    @property
+    def key(self) -> str:
+        """The key of what the outcomes depend on."""
+        return self.folder.name.rpartition("-")[2]
+
+    @property
+    def title(self) -> str:
+        """Stage and arm, in words."""
+        return f"{self.task.stage} {self.task.arm}".strip()
+
+    @property
+    def told(self) -> list[Outcome] | None:
+        """The outcomes that result files were written from, by number; None where that cannot be told."""
+        numbers = [number for number in sorted(self.outcomes) if number < self.done.get("num_trials", 0)]
+        is_known = bool(self.done) and len(numbers) == self.done.get("num_outcomes")
+        return [self.outcomes[number] for number in numbers] if is_known else None
+
+
+def folders(project: Project, name: str) -> list[Path]:
+    """The folders of the study's records."""
+    found = {path.parent for file in (LEDGER, FACTS, TASK) for path in project.work(name).glob(f"*/{file}")}
+    return sorted(folder for folder in found if not folder.name.startswith("."))
+
+
+def readable(project: Project, name: str) -> Iterator[Recorded]:
+    """The study's records, but for damaged ones, which `study doctor` names."""
+    for folder in folders(project, name):
+        try:
+            yield read(folder)
+        except StoreError:
+            continue
+
+
+def read(folder: Path) -> Recorded:
+    """The record that a folder holds.
+
+    Raises:
+        StoreError: a file of it is damaged or missing.
+    """
+    ledger = Ledger(folder / LEDGER)
+    facts = read_json(folder / FACTS)
+    if fingerprint.key(facts) != folder.name.rpartition("-")[2]:
+        raise _damaged(folder / FACTS, "other facts than its folder is named after")
+    task = read_json(folder / TASK)
+    if {*task} != {*Task("", "", {}, 0).as_dict()}:
+        raise _damaged(folder / TASK, ", ".join(task) or "nothing")
+    done = read_json(folder / DONE) if is_finished(folder) else {}
+    return Recorded(
+        folder,
+        Task(**task, tables=facts["study"]),
+        facts,
+        ledger.outcomes,
+        (folder / STUDY).read_text() if (folder / STUDY).is_file() else "",
+        done,
+        ledger.num_torn_bytes,
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of a record.
+
+    Raises:
+        StoreError: the file is missing or holds none.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise _damaged(path, type(found).__name__)
+    return found
+
+
+def _damaged(path: Path, received: object) -> StoreError:
+    must = "must say of the record what was written there."
+    return StoreError.of(must, received, "Restore it from a copy, or remove its folder.", str(path))

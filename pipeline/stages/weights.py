@@ -1,0 +1,52 @@
+"""Weights of retrained models: those that are needed, made again where they are gone, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.errors import StoreError
+from pipeline.search import Listed, Loop
+from pipeline.stages.running import Bench, Result, Task, open_crew
+from pipeline.training import VirtualTrainer
+from pipeline.trial import Outcome
+
+
+def path_of(folder: Path, number: int) -> Path:
+    """Where a stage that works in `folder` keeps the last weights of a trial."""
+    return folder / "weights" / f"{number}.weights.h5"
+
+
+def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome]) -> None:
+    """Train the recorded trials again whose weights are not there.
+
+    Raises:
+        StoreError: one of them does not give its recorded numbers.
+    """
+    gone = [one for one in wanted if not path_of(result.folder, one.trial.number).is_file()]
+    if not gone:
+        return
+    recorded = {one.trial.number: one for one in gone}
+    bench.progress.say(f"{task.stage}: trains {len(gone)} trials again, whose weights are not there.")
+    bench.progress.begin(task.stage, len(gone))
+
+    def compare(outcome: Outcome) -> None:
+        known = recorded[outcome.trial.number]
+        if (outcome.state, outcome.curve) != (known.state, known.curve):
+            raise StoreError.of(
+                "a trial that is trained again must give the recorded numbers.",
+                f"others for {task.name_of(outcome.trial.number)}",
+                "Prepare the data again if they were changed; else remove the folder to confirm anew.",
+                str(result.folder),
+            )
+        bench.progress.ended(outcome)
+
+    with open_crew(bench, task, result.folder) as crew:
+        trainer, engine = VirtualTrainer(crew, bench.price), Listed([one.trial for one in gone])
+        Loop(engine, trainer, bench.rules(bench.study.search.parallel), compare, bench.progress.epoch).run()
+
+
+def unneeded(folder: Path, needed: Collection[int]) -> Iterator[Path]:
+    """The kept weights of all trials but the `needed` ones."""
+    kept = {path_of(folder, number).name for number in needed}
+    yield from (path for path in sorted(folder.glob("weights/[0-9]*.weights.h5")) if path.name not in kept)
