@@ -19,7 +19,7 @@ import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import StoreError, shortened
+from pipeline.errors import StoreError, hidden, scrubbed, shortened
 from pipeline.space import Choice, Range, Space
 from pipeline.trial import Outcome, Trial
 
@@ -90,7 +90,7 @@ class Store:
             self._rests_until = now + REST * (now - began)
             if not self._is_told:
                 self._is_told = True
-                reason = shortened(hidden(str(error)), 120)
+                reason = shortened(scrubbed(error, self._url), 120)
                 self._say(f"The Optuna storage cannot be written ({reason}); what is missing follows later.")
             return False
         return True
@@ -204,12 +204,6 @@ def _distribution(values: Range | Choice) -> optuna.distributions.BaseDistributi
     return optuna.distributions.FloatDistribution(values.low, values.high, values.log, values.step)
 
 
-def hidden(text: str) -> str:
-    """`text` with the password of every URL in it replaced."""
-    text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
-    return re.sub(r"([?&]\w*(?:pass|pwd|token|secret|key)\w*=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
-
-
 def _storage(url: str) -> optuna.storages.RDBStorage:
     is_sqlite = url.startswith("sqlite")
     settings = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
@@ -239,9 +233,8 @@ def _opening(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = hidden(str(error))
-        with suppress(AttributeError):
-            reason = hidden(str(error.orig))  # type: ignore[attr-defined]
+        # SQLAlchemy adds a page of advice to what the database said.
+        reason = scrubbed(getattr(error, "orig", None) or error, url)
         raise StoreError.of(
             "the Optuna storage must be a database that this version of Optuna can open and write.",
             f"{hidden(url)}: {reason}",

@@ -13,7 +13,7 @@ from pipeline.tracking.registry import (
     fetch_model,
     register_winner,
 )
-from pipeline.tracking.store import check_store, hidden, local_uri
+from pipeline.tracking.store import check_store, local_uri
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.window import Window, ui_command
 
@@ -28,7 +28,6 @@ __all__ = [
     "crown",
     "environment",
     "fetch_model",
-    "hidden",
     "local_uri",
     "mark_trials",
     "register_winner",
