@@ -10,8 +10,10 @@ from pipeline.tracking.registry import (
     RegisteredModel,
     champion,
     crown,
+    fetch_card,
     fetch_model,
     register_winner,
+    version_of,
 )
 from pipeline.tracking.store import check_store, local_uri
 from pipeline.tracking.tracker import Tracker
@@ -27,9 +29,11 @@ __all__ = [
     "check_store",
     "crown",
     "environment",
+    "fetch_card",
     "fetch_model",
     "local_uri",
     "mark_trials",
     "register_winner",
     "ui_command",
+    "version_of",
 ]
