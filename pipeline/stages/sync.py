@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from pipeline.errors import StoreError
+from pipeline.files import read_json
 from pipeline.ledger import Ledger
 from pipeline.stages.history import is_finished
 from pipeline.stages.project import Project
 from pipeline.stages.running import TASK, Task, open_bench, open_tracker
+
+MEND = "Run the stage again if its settings still stand: it writes the file anew. Else restore it."
 
 
 def sync(project: Project, name: str) -> Iterator[str]:
@@ -21,8 +23,8 @@ def sync(project: Project, name: str) -> Iterator[str]:
     with open_bench(project, name) as bench:
         for path in sorted(project.work(name).glob(f"*/{TASK}")):
             folder = path.parent
-            facts = json.loads((folder / "facts.json").read_text())
-            task = Task(**json.loads(path.read_text()), tables=facts["study"])
+            facts = read_json(folder / "facts.json", MEND)
+            task = Task(**read_json(path, MEND), tables=facts["study"])
             outcomes = Ledger(folder / "record.jsonl").outcomes.values()
             status = "FINISHED" if is_finished(folder) else "KILLED"
             with open_tracker(bench, task, folder.name.rsplit("-", 1)[1], status) as tracker:

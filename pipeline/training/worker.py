@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pipeline import files
 from pipeline.errors import PipelineError
 from pipeline.trial import Metrics, Trial
 
@@ -97,7 +98,8 @@ class Worker:
             path = self._weights_folder / f"{self._names[trial.number]}.weights.h5"
             aside = self._weights_folder / f".{os.getpid()}.weights.h5"
             self._program.save(trial.number, aside)
-            aside.replace(path)
+            # The record that a trial has ended must never be there without its weights.
+            files.place(aside, path)
         return metrics
 
 
