@@ -15,7 +15,7 @@ from conftest import FOREIGN
 from pipeline.__main__ import main
 
 # Where: what must hold. Received: the thing. What to do.
-FORM = re.compile(r"(\S[^\n]*?): ([^\n]+\.)\nReceived: ([^\n]+)\. (\S[^\n]+[.?])")
+FORM = re.compile(r"(\S[^\n]*?): ([^\n]+\.)\nReceived: ([^\n]+)\. (\S[^\n]+)")
 
 Study = Callable[..., tuple[int, str]]
 

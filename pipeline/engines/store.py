@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,8 +218,19 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
     lock = Path(f"{path}.lock")
     # Where no file can be made, the lock would be waited for without end.
     lock.touch()
+    _refuse_foreign(path)
     with FileLock(lock, timeout=60):
         return optuna.storages.RDBStorage(escaped, settings)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Pass over a file that is empty or Optuna's: it would put its tables beside anyone's."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if tables and "studies" not in tables:
+        raise ValueError(f"a database that is not Optuna's own, with the tables {', '.join(sorted(tables))}")
 
 
 @contextmanager

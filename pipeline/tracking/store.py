@@ -112,7 +112,10 @@ def _check_schema(path: Path, where: str) -> None:
             revisions = [row[0] for row in database.execute(query)] if "alembic_version" in tables else []
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
-    except sqlite3.Error as error:
+        # SQLite lets a transaction begin on a file that it may only read.
+        if not os.access(path, os.W_OK):
+            raise PermissionError("the file may only be read")
+    except (sqlite3.Error, PermissionError) as error:
         # A store that another process is writing to is a good one.
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return
