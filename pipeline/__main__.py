@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -181,6 +182,22 @@ def gc(name: str | None, dry_run: bool) -> None:
     from pipeline.stages.gc import gc as run
 
     for line in run(_project(), name, dry_run):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("images", nargs=-1, required=True)
+@click.option("--version", "number", type=click.IntRange(min=1), help="This version, not the champion.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write a CSV file as well.")
+def predict(name: str, images: tuple[str, ...], number: int | None, output: Path | None) -> None:
+    """Ask the champion what images show.
+
+    IMAGES are .npy or .npz files, pictures, or folders of pictures, of the size that the study learnt.
+    """
+    from pipeline.stages.predict import predict as run
+
+    for line in run(_project(), name, images, number, output):
         click.echo(line)
 
 

@@ -15,9 +15,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
+from urllib.parse import unquote
 
 MAX_SHOWN = 50
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+SECRET_NAME = re.compile("pass|pwd|token|secret|key", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,41 @@ def shortened(received: object, limit: int = 200) -> str:
         text = f"a value too large to print ({type(received).__name__})"
     text = printable(" ".join(text.split()))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def hidden(address: str) -> str:
+    """A store's address without user, password and query."""
+    scheme, rest = _halves(address)
+    # A password may hold any sign, so everything up to the last @ is taken for it; but the address of a file
+    # begins with a slash, and its path may have an @ in it.
+    _, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    place, question, _ = place.partition("?")
+    return f"{scheme}{'***@' if at else ''}{place}{'?***' if question else ''}"
+
+
+def scrubbed(reason: object, address: str) -> str:
+    """`reason` in one line, without what `hidden` hides of `address`, however it is spelt there."""
+    text = str(reason).replace(address, hidden(address)) if address else str(reason)
+    spellings = {spelling for secret in _secrets(address) for spelling in (secret, unquote(secret))}
+    for spelling in sorted(filter(None, spellings), key=len, reverse=True):
+        text = text.replace(spelling, "***")
+    return shortened(text, 300).rstrip(".")
+
+
+def _secrets(address: str) -> list[str]:
+    """The password of an address, its parts that a parser may have torn apart, and secrets in the query."""
+    _, rest = _halves(address)
+    user, at, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    password = (user.partition(":")[2] or user) if at else ""
+    secrets = [user, password, *re.split("[@:/?#]", f"{password}@{unquote(password)}")]
+    pairs = re.findall(r"[?&;]([^=]+)=([^&;]*)", place)
+    return secrets + [value for name, value in pairs if SECRET_NAME.search(name)]
+
+
+def _halves(address: str) -> tuple[str, str]:
+    """The scheme with its slashes, if there is one, and the rest."""
+    scheme, mark, rest = address.partition("://")
+    return (f"{scheme}{mark}", rest) if mark else ("", address)
 
 
 def as_key(key: str) -> str:

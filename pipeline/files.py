@@ -45,6 +45,23 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
+def read_json(path: Path, advice: str) -> dict[str, Any]:
+    """The JSON object at `path`.
+
+    Raises:
+        StoreError: it cannot be read, or is no JSON object; `advice` says what to do then.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    # The second is also what broken JSON and broken UTF-8 raise.
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError.of("the file must be as it was written.", error, advice, str(path)) from error
+    if not isinstance(value, dict):
+        received = type(value).__name__
+        raise StoreError.of("the file must be as it was written.", received, advice, str(path))
+    return value
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` make a folder's content aside, then put the folder at `path`, in the old one's place."""
     with _placed(path):
@@ -88,6 +105,13 @@ def _remove(folder: Path) -> None:
 def _aside(path: Path, what: str = "aside") -> Path:
     """A name beside `path` that no other thread of any process uses."""
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.{what}")
+
+
+def place(aside: Path, path: Path) -> None:
+    """Put a file that another program has written at `path`, synced first."""
+    _sync(aside)
+    aside.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

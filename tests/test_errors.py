@@ -14,7 +14,9 @@ from pipeline.errors import (
     TrialError,
     as_key,
     as_toml,
+    hidden,
     nearest,
+    scrubbed,
     shortened,
 )
 
@@ -131,3 +133,42 @@ def test_a_misspelt_word_gets_the_nearest_known_one(word, hint):
 def test_where_nothing_is_known_the_word_is_to_be_removed():
     """An empty list of known words makes no empty sentence."""
     assert nearest("x", []) == "Remove it."
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:s3cret@host:5000", "http://***@host:5000"),
+        ("https://s3cret-token@host/x", "https://***@host/x"),
+        ("postgresql+psycopg2://me:s3c/r@t?@host/db", "postgresql+psycopg2://***@host/db"),
+        ("postgresql://host/db?user=me&password=s3cret", "postgresql://host/db?***"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("sqlite+pysqlcipher://:s3cret@/mlflow.db", "sqlite+pysqlcipher://***@/mlflow.db"),
+        ("postgresql:///db?password=s3cret", "postgresql:///db?***"),
+        ("me:s3cret@host/db", "***@host/db"),
+        ("mlruns/optuna.db", "mlruns/optuna.db"),
+    ],
+)
+def test_a_password_in_an_address_is_hidden(uri, shown):
+    """User, password and query of an address are not shown; the rest is."""
+    assert hidden(uri) == shown
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:s3cret@host:5000",
+        "http://me:p%40s3cret@host:5000",
+        "http://me:p@s3cret@host:5000",
+        "http://s3cret@host",
+        "postgresql://host/db?password=s3cret",
+        "postgresql:///db?user=me&sslPassword=s3cret",
+        "me:s3cret@host/db",
+    ],
+)
+def test_a_password_in_a_reason_is_hidden(uri):
+    """What an error says is shown without the address's password, however it is spelt there."""
+    reason = f"cannot reach {uri}/api: login p@s3cret, s3cret, {uri.rpartition('://')[2]} refused"
+    assert "s3cret" not in scrubbed(reason, uri)
+    assert "refused" in scrubbed(reason, uri)

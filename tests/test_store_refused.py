@@ -7,7 +7,7 @@ import optuna
 import pytest
 from fakes import assignment
 
-from pipeline.engines.store import Store, hidden
+from pipeline.engines.store import Store
 from pipeline.errors import StoreError
 
 MUST = (
@@ -99,12 +99,6 @@ def test_a_password_is_never_shown(url):
     message = refused(url)
     assert "s3cr" not in message
     assert "***" in message
-
-
-def test_a_text_without_a_password_is_shown_as_it_is():
-    """Times, ports and e-mail addresses are no passwords."""
-    text = "sqlite:////a:b/c.db at 12:30 for me@here; http://here:5000/x?a=b"
-    assert hidden(text) == text
 
 
 def test_a_storage_is_made_where_there_is_none(tmp_path):

@@ -13,6 +13,7 @@ from pipeline.data.samples import draw_samples
 from pipeline.data.sources import read_raw
 from pipeline.data.splitting import split
 from pipeline.data.store import load, load_card, save
+from pipeline.data.unlabelled import read_unlabelled
 
 __all__ = [
     "DATASETS",
@@ -25,6 +26,7 @@ __all__ = [
     "load",
     "load_card",
     "read_raw",
+    "read_unlabelled",
     "save",
     "split",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ def read_folder(folder: Path, root: Path) -> RawImages:
     must_be_folder(folder)
     pictures = list(_pictures(folder, root))
     classes = tuple(sorted({picture.class_name for picture in pictures}))
-    images = _read_all(pictures)
+    images = read_pictures(pictures)
     labels = np.array([classes.index(picture.class_name) for picture in pictures], dtype=np.int64)
     given = [picture.split for picture in pictures if picture.split]
     split = np.array(given, dtype=np.str_) if given else None
@@ -111,8 +111,12 @@ def _name(path: Path, top: Path) -> str:
     return "" if path == top else str(path.relative_to(top))
 
 
-def _read_all(pictures: list[Picture]) -> Images:
-    """Every picture in one array; sizes and colours are read before anything is unpacked."""
+def read_pictures(pictures: Sequence[Picture]) -> Images:
+    """Every picture in one array; sizes and colours are read before anything is unpacked.
+
+    Raises:
+        DataError: see `read_folder`.
+    """
     width, height = (0, 0)
     is_gray = True
     for picture in pictures:

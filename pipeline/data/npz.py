@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.arrays import MAX_BYTES, Labels, RawImages, SplitNames, check_length, check_shape
-from pipeline.data.places import must_be_file
+from pipeline.data.arrays import MAX_BYTES, Images, Labels, RawImages, SplitNames, check_length, check_shape
+from pipeline.data.places import must_be_file, refuse_archive
 from pipeline.errors import DataError, nearest
 
 REQUIRED = ("images", "labels")
@@ -23,6 +23,7 @@ OPTIONAL = ("split",)
 # Above this size a member may be at most so many times larger than what is packed.
 UNPACKED_FREELY = 256 * 2**20
 MAX_RATIO = 100
+WHOLE = "must be a whole .npz archive of plain arrays."
 FORM = "Write the file with numpy.savez(path, images=images, labels=labels)."
 
 
@@ -52,22 +53,42 @@ def read_npz(path: Path) -> RawImages:
         DataError: the archive is damaged, larger than it should be, or holds something else. No array is
             read before the headers of all are found to agree with their sizes; nothing is unpickled.
     """
+    arrays = _arrays(path, REQUIRED)
+    images = with_channels(arrays["images"])
+    labels, classes = _labels(arrays["labels"], len(images))
+    return RawImages(images, labels, classes, _split(arrays.get("split")))
+
+
+def read_npz_images(path: Path) -> Images:
+    """The array images of an archive as `read_npz` takes it, which may lack the labels.
+
+    Raises:
+        DataError: see `read_npz`.
+    """
+    return with_channels(_arrays(path, ("images",))["images"])
+
+
+def with_channels(images: Images) -> Images:
+    """Images of three dimensions with a fourth, of one channel; in row order."""
+    return np.ascontiguousarray(images if images.ndim == 4 else images[..., None])
+
+
+def _arrays(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     must_be_file(path)
+    refuse_archive(path)
     with path.open("rb") as file:
-        with _undamaged():
+        with undamaged():
             archive = zipfile.ZipFile(file)
         with archive:
-            members = {name: _member(archive, name) for name in _names(archive)}
+            members = {name: _member(archive, name) for name in _names(archive, required)}
             _check_sizes(members, path.stat().st_size)
             _check_types(members)
-            arrays = {name: _array(archive, member) for name, member in members.items()}
-    images = arrays["images"] if arrays["images"].ndim == 4 else arrays["images"][..., None]
-    labels, classes = _labels(arrays["labels"], len(images))
-    return RawImages(np.ascontiguousarray(images), labels, classes, _split(arrays.get("split")))
+            return {name: _array(archive, member) for name, member in members.items()}
 
 
 @contextmanager
-def _undamaged(name: str = "") -> Iterator[None]:
+def undamaged(name: str = "", must: str = WHOLE, advice: str = FORM) -> Iterator[None]:
+    """Turn whatever is thrown at damaged bytes into a DataError."""
     try:
         with warnings.catch_warnings():
             # What NumPy remarks about an odd header helps nobody: it is taken or refused.
@@ -75,39 +96,43 @@ def _undamaged(name: str = "") -> Iterator[None]:
             yield
     # In damaged bytes zipfile, zlib and NumPy raise whatever they happen to stumble on.
     except Exception as error:
-        raise DataError.of(
-            "must be a whole .npz archive of plain arrays.",
-            str(error).rstrip(".") or type(error).__name__,
-            FORM,
-            name,
-        ) from error
+        raise DataError.of(must, str(error).rstrip(".") or type(error).__name__, advice, name) from error
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
+def _names(archive: zipfile.ZipFile, required: tuple[str, ...]) -> list[str]:
     present = [name.removesuffix(".npy") for name in archive.namelist()]
     known = (*REQUIRED, *OPTIONAL)
     for name in present:
         if name not in known or present.count(name) > 1:
             advice = f"{nearest(name, known)} {FORM}"
             raise DataError.of("must hold images, labels and perhaps split, each once.", repr(name), advice)
-    for name in REQUIRED:
+    for name in required:
         if name not in present:
             raise DataError.of(f"must hold the array {name}.", ", ".join(present) or "an empty archive", FORM)
     return [name for name in known if name in present]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Member:
-    with _undamaged(name):
+    with undamaged(name):
         info = archive.getinfo(f"{name}.npy")
         with archive.open(info) as stream:
-            # Later versions allow a header of gigabytes, and no array that we take needs them.
-            if np.lib.format.read_magic(stream) != (1, 0):
-                raise ValueError("not version 1.0 of the .npy format")
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-            member = Member(info, shape, dtype, stream.tell())
-        if any(size < 0 for size in shape):
-            raise ValueError(f"shape {shape}")
-    return member
+            shape, dtype = read_header(stream)
+            return Member(info, shape, dtype, stream.tell())
+
+
+def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and the type that the header of a .npy file claims.
+
+    Raises:
+        ValueError, and whatever NumPy stumbles on: it is no header of version 1.0.
+    """
+    # Later versions allow a header of gigabytes, and no array that we take needs them.
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("not version 1.0 of the .npy format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"shape {shape}")
+    return shape, dtype
 
 
 def _check_sizes(members: Mapping[str, Member], file_bytes: int) -> None:
@@ -144,12 +169,7 @@ def _check_types(members: Mapping[str, Member]) -> None:
             received = f"dtype {members[name].dtype}"
             raise DataError.of(f"must be {what}.", received, f"Convert the array {name}.", name)
     images = members["images"]
-    if images.dtype != np.uint8:
-        times = "Multiply by 255, round, then use" if images.dtype.kind in "fb" else "Use"
-        raise DataError.of(
-            "values must be uint8, 0-255.", f"dtype {images.dtype}", f"{times} .astype('uint8').", "images"
-        )
-    check_shape((*images.shape, 1) if len(images.shape) == 3 else images.shape)
+    check_images(images.shape, images.dtype)
     for name in members.keys() - {"images"}:
         shape = members[name].shape
         if len(shape) != 1:
@@ -157,8 +177,22 @@ def _check_types(members: Mapping[str, Member]) -> None:
         check_length(name, shape[0], images.shape[0])
 
 
+def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Pass over what the header of an array of images claims.
+
+    Raises:
+        DataError: another type, or another shape.
+    """
+    if dtype != np.uint8:
+        times = "Multiply by 255, round, then use" if dtype.kind in "fb" else "Use"
+        raise DataError.of(
+            "values must be uint8, 0-255.", f"dtype {dtype}", f"{times} .astype('uint8').", "images"
+        )
+    check_shape((*shape, 1) if len(shape) == 3 else shape)
+
+
 def _array(archive: zipfile.ZipFile, member: Member) -> NDArray[Any]:
-    with _undamaged(member.info.filename.removesuffix(".npy")), archive.open(member.info) as stream:
+    with undamaged(member.info.filename.removesuffix(".npy")), archive.open(member.info) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         # Only the read that finds the end makes zipfile compare the checksum.
         stream.read(1)
@@ -180,6 +214,6 @@ def _labels(values: NDArray[Any], num_images: int) -> tuple[Labels, tuple[str, .
 def _split(values: NDArray[Any] | None) -> SplitNames | None:
     if values is None:
         return None
-    with _undamaged("split"):
+    with undamaged("split"):
         # Bytes that are no characters are found here, where they become Python text.
         return np.array([str(value) for value in values], dtype=np.str_)

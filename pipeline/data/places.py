@@ -10,6 +10,9 @@ from pipeline.errors import DataError
 
 RAW = Path("data/raw")
 COPY = f"Copy what it points to into {RAW}."
+# No archive is ever unpacked here: what it holds could be put anywhere, and be of any size.
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+UNPACK = "Unpack it, then name what was in it."
 
 
 @contextmanager
@@ -92,9 +95,21 @@ def must_be_folder(path: Path) -> None:
     Raises:
         DataError: it is missing or a file.
     """
+    if path.is_file():
+        refuse_archive(path)
     if not path.is_dir():
         received = "a file" if path.is_file() else _absence(path)
         raise DataError.of("must be a folder.", received, "Put the folder there, or mend the path.")
+
+
+def refuse_archive(path: Path) -> None:
+    """Pass over a file that is no archive by its name.
+
+    Raises:
+        DataError: it is one.
+    """
+    if path.name.lower().endswith(ARCHIVES):
+        raise DataError.of("must not be an archive.", path.name, UNPACK)
 
 
 def _absence(path: Path) -> str:

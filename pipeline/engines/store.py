@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import StoreError, shortened
+from pipeline.errors import StoreError, hidden, scrubbed, shortened
 from pipeline.space import Choice, Range, Space
 from pipeline.trial import Outcome, Trial
 
@@ -90,7 +91,7 @@ class Store:
             self._rests_until = now + REST * (now - began)
             if not self._is_told:
                 self._is_told = True
-                reason = shortened(hidden(str(error)), 120)
+                reason = shortened(scrubbed(error, self._url), 120)
                 self._say(f"The Optuna storage cannot be written ({reason}); what is missing follows later.")
             return False
         return True
@@ -204,12 +205,6 @@ def _distribution(values: Range | Choice) -> optuna.distributions.BaseDistributi
     return optuna.distributions.FloatDistribution(values.low, values.high, values.log, values.step)
 
 
-def hidden(text: str) -> str:
-    """`text` with the password of every URL in it replaced."""
-    text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
-    return re.sub(r"([?&]\w*(?:pass|pwd|token|secret|key)\w*=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
-
-
 def opened(url: str, may_create: bool = True) -> optuna.storages.RDBStorage:
     """The storage at `url`; its tables, and the file, are made if they may be."""
     is_sqlite = url.startswith("sqlite")
@@ -224,8 +219,19 @@ def opened(url: str, may_create: bool = True) -> optuna.storages.RDBStorage:
     lock = Path(f"{path}.lock")
     # Where no file can be made, the lock would be waited for without end.
     lock.touch()
+    _refuse_foreign(path)
     with FileLock(lock, timeout=60):
         return optuna.storages.RDBStorage(escaped, settings)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Pass over a file that is empty or Optuna's: it would put its tables beside anyone's."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if tables and "studies" not in tables:
+        raise ValueError(f"a database that is not Optuna's own, with the tables {', '.join(sorted(tables))}")
 
 
 @contextmanager
@@ -241,9 +247,8 @@ def opening(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = hidden(str(error))
-        with suppress(AttributeError):
-            reason = hidden(str(error.orig))  # type: ignore[attr-defined]
+        # SQLAlchemy adds a page of advice to what the database said.
+        reason = scrubbed(getattr(error, "orig", None) or error, url)
         raise StoreError.of(
             "the Optuna storage must be a database that this version of Optuna can open and write.",
             f"{hidden(url)}: {reason}",

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline import data
 from pipeline.data import Arrays
-from pipeline.errors import DataError
+from pipeline.errors import DataError, StoreError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
 from pipeline.space import DEFAULTS, Value
@@ -22,6 +22,7 @@ from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, Task, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
+from pipeline.stages.tallies import check_trials
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 
@@ -37,6 +38,7 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
     """
     with open_bench(project, name) as bench:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
+        check_trials(path.parent, name)
         found = candidates(bench.study, path)
         result = _retrain(bench, found)
         baseline, *others = _contenders(bench, found, result.outcomes)
@@ -122,7 +124,16 @@ class _Judge:
 
         shape = tuple(self._bench.card["image_shape"])
         path = self._weights(contender, repeat)
-        return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
+        try:
+            return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
+        # In a damaged file Keras and its HDF5 library raise whatever they happen to stumble on.
+        except Exception as error:
+            raise StoreError.of(
+                "the weights must be as they were written.",
+                error,
+                f"Remove the folder {self._result.folder}, then confirm again: they are trained anew.",
+                str(path),
+            ) from error
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""

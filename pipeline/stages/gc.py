@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pipeline.data import load_card
 from pipeline.errors import StoreError
-from pipeline.files import holder_of, remove_folder
+from pipeline.files import holder_of, read_json, remove_folder
 from pipeline.stages import leftovers, weights
 from pipeline.stages.current import facts_of, in_use
 from pipeline.stages.fingerprint import difference
 from pipeline.stages.history import is_finished
 from pipeline.stages.project import Project
-from pipeline.stages.recorded import folders, read, read_json
+from pipeline.stages.recorded import MEND, folders, read
 from pipeline.stages.running import Task, held_alone
 
 
@@ -130,7 +130,7 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
 def _winners(folder: Path, winner: Path) -> set[int]:
     """The numbers of the winner's repeats; empty where the evidence is not this record's."""
     try:
-        configuration = read_json(winner)["winner"]["configuration"]
+        configuration = read_json(winner, MEND)["winner"]["configuration"]
         one = read(folder)
     except (KeyError, TypeError, StoreError):
         return set()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.stages.fingerprint import difference
 
 DONE = "done.json"
+MEND = "Restore it from a copy, or remove it: the record beside it stays."
 
 
 def finish(folder: Path, num_trials: int, num_outcomes: int, elapsed_seconds: float) -> None:
@@ -41,7 +41,7 @@ def sentence(
     if not known:
         return f"{name}: starts; {num_trials} trials."
     last = max(known, key=lambda path: path.stat().st_mtime)
-    changed = difference(json.loads(last.read_text()), facts)
+    changed = difference(read_json(last, MEND), facts)
     return f"{name}: starts anew, because this has changed since the last time: {changed}."
 
 
@@ -60,5 +60,4 @@ def _continued(done: Mapping[str, Any], num_recorded: int, num_trials: int) -> s
 
 def _done(folder: Path) -> dict[str, Any]:
     path = folder / DONE
-    done: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return done
+    return read_json(path, MEND) if path.is_file() else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline import data
+from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
 from pipeline.stages.project import Project
 from pipeline.study import Study
@@ -27,8 +28,9 @@ def prepare(project: Project, name: str) -> dict[str, int]:
     """
     study = project.study(name)
     raw = data.read_raw(study.dataset, project.root)
-    splits = data.split(raw, study.split, study.seed)
     source = study.dataset.name or study.dataset.npz or study.dataset.folder
+    with placed(str(source)):
+        splits = data.split(raw, study.split, study.seed)
     card = {**data.describe(splits, raw), "name": source}
     write_folder(project.data(name), lambda folder: data.save(splits, card, folder))
     return dict(card["num_images"])

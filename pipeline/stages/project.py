@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import DataError, StudyError
+from pipeline.errors import DataError, StoreError, StudyError
 from pipeline.study import Study, check_name, load
 
 
@@ -60,11 +60,11 @@ class Project:
 
     def folder(self, name: str) -> Path:
         """The study's folder, with its file and its results."""
-        return self.root / "studies" / check_name(name)
+        return _own(self.root / "studies" / check_name(name))
 
     def data(self, name: str) -> Path:
         """The study's arrays."""
-        return self.root / "data" / check_name(name)
+        return _own(self.root / "data" / check_name(name))
 
     def work(self, name: str) -> Path:
         """The study's searches in flight and their records."""
@@ -82,6 +82,21 @@ class Project:
         """
         return load(self.folder(name) / "study.toml")
 
+    def refuse_read_only(self, name: str) -> None:
+        """Pass over a study whose results can be written, before hours are spent on them.
+
+        Raises:
+            StoreError: its folder takes no files.
+        """
+        folder = self.folder(name)
+        if not os.access(folder, os.W_OK):
+            raise StoreError.of(
+                "the study's folder must be writable.",
+                "a folder that takes no files",
+                "Mend its permissions, then run again.",
+                str(folder),
+            )
+
     def made(self, name: str, path: Path, stage: str) -> Path:
         """`path`, if an earlier stage has made it.
 
@@ -96,3 +111,19 @@ class Project:
                 str(path.relative_to(self.root)),
             )
         return path
+
+
+def _own(path: Path) -> Path:
+    """`path`, if it is no link: what leads elsewhere is no output that DVC would watch.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if path.is_symlink():
+        raise StoreError.of(
+            "must be a folder of the project's own.",
+            f"a link to {path.readlink()}",
+            "Put the folder itself there.",
+            str(path),
+        )
+    return path

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StoreError
+from pipeline.files import read_json
 from pipeline.ledger import Ledger
 from pipeline.stages import fingerprint
 from pipeline.stages.history import DONE, is_finished
@@ -17,6 +17,7 @@ from pipeline.stages.running import STUDY, TASK, Task
 from pipeline.trial import Outcome
 
 LEDGER, FACTS = "record.jsonl", "facts.json"
+MEND = "Restore it from a copy, or remove its folder."
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ def read(folder: Path) -> Recorded:
         StoreError: a file of it is damaged or missing.
     """
     ledger = Ledger(folder / LEDGER)
-    facts = read_json(folder / FACTS)
+    facts = read_json(folder / FACTS, MEND)
     if fingerprint.key(facts) != folder.name.rpartition("-")[2]:
         raise _damaged(folder / FACTS, "other facts than its folder is named after")
-    task = read_json(folder / TASK)
+    task = read_json(folder / TASK, MEND)
     if {*task} != {*Task("", "", {}, 0).as_dict()}:
         raise _damaged(folder / TASK, ", ".join(task) or "nothing")
-    done = read_json(folder / DONE) if is_finished(folder) else {}
+    done = read_json(folder / DONE, MEND) if is_finished(folder) else {}
     return Recorded(
         folder,
         Task(**task, tables=facts["study"]),
@@ -96,21 +97,5 @@ def read(folder: Path) -> Recorded:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of a record.
-
-    Raises:
-        StoreError: the file is missing or holds none.
-    """
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, error) from error
-    if not isinstance(found, dict):
-        raise _damaged(path, type(found).__name__)
-    return found
-
-
 def _damaged(path: Path, received: object) -> StoreError:
-    must = "must say of the record what was written there."
-    return StoreError.of(must, received, "Restore it from a copy, or remove its folder.", str(path))
+    return StoreError.of("the file must be as it was written.", received, MEND, str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ import pandas as pd
 from pipeline import report as writing
 from pipeline.data import load_card
 from pipeline.errors import StoreError
-from pipeline.files import write_json, write_text
+from pipeline.files import read_json, write_json, write_text
 from pipeline.stages.delivery import deliver_owed, owed
 from pipeline.stages.project import Project
 from pipeline.stages.running import open_bench
+from pipeline.stages.tallies import check_count, check_trials, whole
 
 
 def report(project: Project, name: str) -> str:
@@ -57,22 +57,29 @@ def _findings(project: Project, name: str) -> writing.Findings:
 
     def table(file: str, stage: str) -> pd.DataFrame:
         path = project.made(name, folder / file, stage)
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        with whole(path, stage, name):
+            return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
-    return writing.Findings(
+    found = writing.Findings(
         study=study,
         card=card,
         baseline=table("baseline.csv", "baseline"),
         trials=table("trials.csv", "search"),
         curves=table("curves.csv", "search"),
         confirm=table("confirm.csv", "confirm"),
-        evidence=json.loads((winner / "evidence.json").read_text()),
-        misclassified_images=_array(winner / "misclassified_images.npy"),
-        misclassified_labels=_array(winner / "misclassified_labels.npy"),
-        misclassified_predicted=_array(winner / "misclassified_predicted.npy"),
+        evidence=read_json(winner / "evidence.json", f"Run: study confirm {name}"),
+        misclassified_images=_array(winner / "misclassified_images.npy", name),
+        misclassified_labels=_array(winner / "misclassified_labels.npy", name),
+        misclassified_predicted=_array(winner / "misclassified_predicted.npy", name),
     )
+    check_trials(folder, name)
+    check_count(folder / "baseline.csv", study.confirm.repeats, "baseline", name)
+    num_confirmed = (1 + len(found.evidence["candidates"])) * found.evidence["repeats"]
+    check_count(folder / "confirm.csv", num_confirmed, "confirm", name)
+    return found
 
 
-def _array(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, allow_pickle=False)
+def _array(path: Path, name: str) -> np.ndarray:
+    with whole(path, "confirm", name):
+        array: np.ndarray = np.load(path, allow_pickle=False)
     return array

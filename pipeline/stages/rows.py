@@ -31,9 +31,15 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every cell as text."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """The rows of a CSV file, every cell as text.
+
+    Raises:
+        ValueError, csv.Error: the file is cut short; a cut between two lines shows in their number alone.
+    """
+    text = path.read_bytes().decode()
+    if not text.endswith("\n"):
+        raise ValueError("a last line that is cut short")
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
 def trial_columns(space: Space) -> list[str]:

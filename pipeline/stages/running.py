@@ -20,7 +20,7 @@ from pipeline.stages import accidents, fingerprint, history
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
 from pipeline.study import Study
-from pipeline.tracking import StageFacts, Tracker, environment
+from pipeline.tracking import StageFacts, Tracker, check_store, environment
 from pipeline.training import Processes, VirtualTrainer, machine, places, program_name
 from pipeline.trial import Outcome, Trial
 
@@ -116,9 +116,11 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     Raises:
         StudyError: the study file has problems.
         DataError: the data are not prepared.
-        StoreError: another process runs this study.
+        StoreError: another process runs this study, or its results or runs could not be kept.
     """
     study = project.study(name)
+    project.refuse_read_only(name)
+    check_store(project.tracking_uri)
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), bench_of(project, study, card) as bench:
         yield bench

@@ -11,10 +11,12 @@ from pipeline.tracking.registry import (
     RegisteredModel,
     champion,
     crown,
+    fetch_card,
     fetch_model,
     register_winner,
+    version_of,
 )
-from pipeline.tracking.store import check_store, hidden, local_uri
+from pipeline.tracking.store import check_store, local_uri
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.window import Window, ui_command
 
@@ -31,8 +33,8 @@ __all__ = [
     "close",
     "crown",
     "environment",
+    "fetch_card",
     "fetch_model",
-    "hidden",
     "local_uri",
     "mark_trials",
     "register_winner",
@@ -40,4 +42,5 @@ __all__ = [
     "see_runs",
     "trash",
     "ui_command",
+    "version_of",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreError, hidden
 from pipeline.tracking.runs import find_parent, find_runs
-from pipeline.tracking.store import answering, check_store, connect, database_path, hidden
+from pipeline.tracking.store import answering, check_store, connect, database_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

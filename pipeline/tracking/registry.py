@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from pipeline.tracking.store import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
 
@@ -46,10 +47,11 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version in force and its tags."""
+    """The version in force, its tags, and the run that it comes from."""
 
     version: int
     tags: Mapping[str, str]
+    run_id: str = ""
 
 
 def register_winner(
@@ -105,6 +107,19 @@ def champion(uri: str, study: str) -> Champion | None:
     Raises:
         StoreError: MLflow does not answer.
     """
+    return _found(uri, lambda client: client.get_model_version_by_alias(study, ALIAS))
+
+
+def version_of(uri: str, study: str, number: int) -> Champion | None:
+    """A version by its number, whether it is in force or not, or None.
+
+    Raises:
+        StoreError: MLflow does not answer.
+    """
+    return _found(uri, lambda client: client.get_model_version(study, str(number)))
+
+
+def _found(uri: str, look: Callable[[MlflowClient], ModelVersion]) -> Champion | None:
     check_store(uri)
     path = database_path(uri)
     if path is not None and not path.exists():
@@ -113,13 +128,13 @@ def champion(uri: str, study: str) -> Champion | None:
         from mlflow.exceptions import MlflowException
 
         try:
-            version = connect(uri).get_model_version_by_alias(study, ALIAS)
+            version = look(connect(uri))
         except MlflowException as error:
             # No such model is the one, no such alias the other.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return Champion(int(version.version), dict(version.tags))
+        return Champion(int(version.version), dict(version.tags), version.run_id or "")
 
 
 def crown(uri: str, study: str, version: int) -> None:
@@ -141,13 +156,8 @@ def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: P
     """
     check_store(uri)
     with answering(uri):
-        client = connect(uri)
-        from mlflow.artifacts import download_artifacts
-
-        place = client.get_model_version_download_uri(study, str(version))
-        folder.mkdir(parents=True, exist_ok=True)
-        source = f"{place.rstrip('/')}/{KERAS_FILE}"
-        file = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
+        place = connect(uri).get_model_version_download_uri(study, str(version))
+        file = _downloaded(uri, f"{place.rstrip('/')}/{KERAS_FILE}", folder)
     digest = sha256(file)
     if digest != model_sha256:
         file.unlink()
@@ -158,6 +168,25 @@ def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: P
             f"model {study} version {version}",
         )
     return file
+
+
+def fetch_card(uri: str, run_id: str, folder: Path) -> Path:
+    """Copy the data card that a stage's run keeps into `folder`.
+
+    Raises:
+        StoreError: MLflow does not answer, or has no such file.
+    """
+    check_store(uri)
+    with answering(uri):
+        connect(uri)
+        return _downloaded(uri, f"runs:/{run_id}/card.json", folder)
+
+
+def _downloaded(uri: str, source: str, folder: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
 
 
 def _known(client: MlflowClient, study: str, fingerprint: str) -> RegisteredModel | None:

@@ -11,11 +11,10 @@ from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from filelock import FileLock
 
-from pipeline.errors import StoreError, shortened
+from pipeline.errors import StoreError, hidden, scrubbed
 from pipeline.files import sync_folder
 
 if TYPE_CHECKING:
@@ -39,32 +38,6 @@ SETTINGS = {
 def local_uri(mlruns: Path) -> str:
     """The default store: a SQLite file in the folder `mlruns`."""
     return f"sqlite:///{mlruns.absolute() / 'mlflow.db'}"
-
-
-def hidden(uri: str) -> str:
-    """`uri` without user, password and query."""
-    scheme, mark, rest = uri.partition("://")
-    if not mark or scheme.startswith("sqlite"):
-        return uri
-    # A password may hold any sign, so everything up to the last @ is taken for it.
-    _, at, place = rest.rpartition("@")
-    place, question, _ = place.partition("?")
-    return f"{scheme}://{'***@' if at else ''}{place}{'?***' if question else ''}"
-
-
-def scrubbed(reason: object, uri: str) -> str:
-    """`reason` in one line, without what `hidden` hides of `uri`."""
-    user, at, place = uri.partition("://")[2].rpartition("@")
-    password = (user.partition(":")[2] or user) if at else ""
-    secrets = [user if at else "", password]
-    secrets += re.split("[@:/?#]", f"{password}@{unquote(password)}")
-    for name, value in re.findall(r"[?&;]([^=]+)=([^&;]*)", place):
-        secrets += [value] if re.search("pass|pwd|token|secret|key", name.lower()) else []
-    text = str(reason).replace(uri, hidden(uri))
-    spellings = {spelling for secret in secrets for spelling in (secret, unquote(secret)) if spelling}
-    for spelling in sorted(spellings, key=len, reverse=True):
-        text = text.replace(spelling, "***")
-    return shortened(text, 300).rstrip(".")
 
 
 def database_path(uri: str) -> Path | None:
@@ -139,7 +112,10 @@ def _check_schema(path: Path, where: str) -> None:
             revisions = [row[0] for row in database.execute(query)] if "alembic_version" in tables else []
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
-    except sqlite3.Error as error:
+        # SQLite lets a transaction begin on a file that it may only read.
+        if not os.access(path, os.W_OK):
+            raise PermissionError("the file may only be read")
+    except (sqlite3.Error, PermissionError) as error:
         # A store that another process is writing to is a good one.
         if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return

@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.errors import shortened
+from pipeline.errors import hidden, scrubbed, shortened
 from pipeline.tracking.entry import entry_of
 from pipeline.tracking.facts import StageFacts
 from pipeline.tracking.runs import StageRuns
-from pipeline.tracking.store import check_store, connect, hidden, scrubbed
+from pipeline.tracking.store import check_store, connect
 from pipeline.trial import Outcome
 
 # Loading MLflow while the trainer loads its framework in another thread can show either one a half-made

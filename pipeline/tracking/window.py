@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import StoreError
-from pipeline.tracking.store import check_store, connect, database_path, hidden, is_server
+from pipeline.errors import StoreError, hidden
+from pipeline.tracking.store import check_store, connect, database_path, is_server
 
 HOST = "127.0.0.1"
 

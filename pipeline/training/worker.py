@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from pipeline import files
 from pipeline.errors import PipelineError
-from pipeline.files import sync_folder
 from pipeline.training import limits
 from pipeline.trial import Metrics, Trial
 
@@ -109,11 +109,8 @@ class Worker:
             path = self._weights_folder / f"{self._names[trial.number]}.weights.h5"
             aside = self._weights_folder / f".{os.getpid()}.weights.h5"
             self._program.save(trial.number, aside)
-            # Before the record says that the trial is complete, its weights must survive a power cut.
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.replace(path)
-            sync_folder(self._weights_folder)
+            # The record that a trial has ended must never be there without its weights.
+            files.place(aside, path)
         return metrics
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, StoreError
-from pipeline.files import write_text
+from pipeline.files import read_json, write_text
 from pipeline.stages import baseline, search
 from pipeline.stages.doctor.finding import Finding, Patient
-from pipeline.stages.recorded import Recorded, read_json
+from pipeline.stages.recorded import MEND, Recorded
 from pipeline.stages.report import report
 from pipeline.stages.rows import read_rows
 from pipeline.stages.selection import candidates
@@ -64,7 +64,7 @@ def _confirmed(patient: Patient, study: Study, one: Recorded) -> Iterator[Findin
         yield Finding(PLACE, f"{missing} is missing, though confirm is finished.", cure)
         return
     try:
-        rows, evidence = read_rows(path), read_json(winner)
+        rows, evidence = read_rows(path), read_json(winner, MEND)
         is_same = _measured(rows) == _expected(study, one, folder) and _tested(rows) == _evident(evidence)
     except (DataError, StoreError, KeyError, TypeError, ValueError, csv.Error):
         is_same = False

@@ -1,0 +1,131 @@
+"""A model's file asked in a process of its own, in Keras's safe mode and with a limit on memory.
+
+{"model": ..., "images": ..., "answers": ..., "num_classes": ...}        in, standard input: three paths
+{"problem": null} or {"problem": {"must": ..., ...}}                     out, standard output
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pipeline
+from pipeline.errors import Problem, StoreError
+
+# TensorFlow itself takes 1.1 GiB of data; weights are read, then copied, and never packed.
+FREE_BYTES, BYTES_A_BYTE = 4 * 2**30, 4
+BATCH_SIZE = 100
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
+
+
+def ask(model_path: Path, images: NDArray[np.uint8], num_classes: int, folder: Path) -> NDArray[np.float64]:
+    """What the model in a `.keras` file answers.
+
+    Args:
+        images: (num_images, height, width, channels), uint8, 0-255.
+        folder: where the two processes may put their arrays.
+
+    Returns:
+        (num_images, num_classes) probabilities.
+
+    Raises:
+        StoreError: the file holds code, is damaged, too large, or is no model of such images and classes.
+    """
+    order = {"model": model_path, "images": folder / "images.npy", "answers": folder / "answers.npy"}
+    np.save(order["images"], images, allow_pickle=False)
+    words = {name: str(path) for name, path in order.items()} | {"num_classes": num_classes}
+    # The asker's own package, whatever stands in the folder that it was started in.
+    paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    package = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline.training.serving"],
+        input=json.dumps(words),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, **ENVIRONMENT, **package},
+        check=False,
+    )
+    if done.returncode:
+        last = next(reversed(done.stderr.split("\n")[:-1]), "")
+        must = f"the model must answer within {_limit(model_path):,} bytes of memory."
+        raise StoreError.of(must, f"exit status {done.returncode}: {last}", ADVICE)
+    problem = json.loads(done.stdout)["problem"]
+    if problem:
+        raise StoreError(Problem(**problem))
+    answers: NDArray[np.float64] = np.load(order["answers"], allow_pickle=False)
+    return answers
+
+
+def _limit(model_path: Path) -> int:
+    """How many bytes of memory the process may take for a model."""
+    return FREE_BYTES + BYTES_A_BYTE * model_path.stat().st_size
+
+
+def main() -> None:
+    """Answer the one order on standard input."""
+    order = json.loads(sys.stdin.read())
+    reply = os.fdopen(os.dup(1), "w")
+    # Libraries print to standard output; none of that may stand beside the reply.
+    os.dup2(2, 1)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _limit(Path(order["model"]))
+    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    problem = answered(order)
+    json.dump({"problem": vars(problem) if problem else None}, reply)
+    reply.close()
+
+
+def answered(order: dict[str, Any]) -> Problem | None:
+    """Write the answers, or say why there are none."""
+    if not is_safe():
+        received = "safe mode is off in this process"
+        return Problem("Keras must refuse code in a model.", received, "Find what switches it off.")
+    try:
+        return _answered(order)
+    # Whatever a file makes Keras stumble on, it is the file that is refused.
+    except Exception as error:
+        received = next(iter(str(error).split("\n")), "") or type(error).__name__
+        return Problem("the file must be a whole model that Keras loads in safe mode.", received, ADVICE)
+
+
+def _answered(order: dict[str, Any]) -> Problem | None:
+    import keras
+
+    images = np.load(order["images"], mmap_mode="r", allow_pickle=False)
+    model = keras.saving.load_model(order["model"], safe_mode=True, compile=False)
+    wanted = (None, *images.shape[1:]), (None, order["num_classes"])
+    found = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if found != wanted:
+        return Problem(f"the model must map {wanted[0]} to {wanted[1]}.", f"{found[0]} to {found[1]}", ADVICE)
+    answers = np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), dtype=np.float64)
+    if not np.isfinite(answers).all():
+        return Problem("the model must answer with numbers.", "not a number", ADVICE)
+    np.save(order["answers"], answers, allow_pickle=False)
+    return None
+
+
+def is_safe() -> bool:
+    """Whether Keras refuses code here: one call anywhere in a process switches that off for all of it."""
+    import keras
+
+    code = keras.saving.serialize_keras_object(keras.layers.Lambda(lambda value: value))
+    try:
+        keras.saving.deserialize_keras_object(code, safe_mode=True)
+    except ValueError:
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    main()
