@@ -48,7 +48,7 @@ repeats = 2
 """
 
 # Settings of the person who runs the tests must not reach the projects that the tests run.
-FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS")
+FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "KERAS_BACKEND")
 
 
 def environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """One contract for every trainer, in real worker processes: the same trial, the same bits, come what may."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -21,7 +22,13 @@ from pipeline.training import THREADS, Processes, VirtualTrainer
 from pipeline.trial import Trial
 
 pytestmark = pytest.mark.slow
-TRAINERS = ["fit", "compiled"]
+HAS_JAX = importlib.util.find_spec("jax") is not None
+ON_JAX = "compiled-jax"
+TRAINERS = [
+    "fit",
+    "compiled",
+    pytest.param(ON_JAX, marks=pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")),
+]
 SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 2
 CHANGES = [
     {"hidden_layers": 2, "dropout": 0.3, "activation": "tanh", "batch_size": 64},
@@ -70,8 +77,11 @@ class Bench:
         self.weights, self.kept = folder / "weights", folder / "kept"
         self.weights.mkdir()
         settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
-        settings |= {"trainer": trainer, "weights_folder": str(self.weights), "compiled_folder": None}
-        self.crew = Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}] * num_workers, folder)
+        settings |= {"trainer": trainer.removesuffix("-jax"), "weights_folder": str(self.weights)}
+        # Of all workers on JAX: what one has compiled, the others load.
+        settings |= {"compiled_folder": str(folder.parent / "compiled")}
+        place = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "jax" if trainer == ON_JAX else "tensorflow"}
+        self.crew = Processes(settings, [place] * num_workers, folder)
 
     def run(self, listed, parallel=4, watch=lambda _: None):
         """Outcomes by number."""
@@ -170,7 +180,7 @@ def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
 def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
     """Restored in another process, they have the recorded accuracy on val, and the loss but for rounding."""
     asked, recorded = [], []
-    for trainer in TRAINERS:
+    for trainer in ("fit", "compiled", *[ON_JAX] * HAS_JAX):
         bench = benches(trainer)
         for one in bench.together:
             path = bench.kept / f"{one.trial.number}.weights.h5"
