@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class _Training(Protocol):
     """A trial's model, somewhere between its first and last epoch."""
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch."""
 
     @property
@@ -66,8 +66,8 @@ class Compiled:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
             self._fit.start(trial)
             return
-        batch_size = int(configuration["batch_size"])
-        self._slots[trial.number] = _Slot(trial, layered.Layered(self._resident, model, batch_size))
+        numbers = int(configuration["batch_size"]), float(configuration["learning_rate"])
+        self._slots[trial.number] = _Slot(trial, layered.Layered(self._resident, model, *numbers))
 
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
@@ -75,7 +75,8 @@ class Compiled:
             return self._fit.epoch(number)
         slot = self._slots[number]
         order = shuffled(self._seed, slot.trial, slot.epochs_done + 1, len(self._resident.labels))
-        sums = slot.training.epoch(jnp.asarray(order, jnp.int32), slot.epochs_done)
+        rate = models.learning_rate(slot.trial.configuration, slot.epochs_done + 1, slot.trial.epochs)
+        sums = slot.training.epoch(jnp.asarray(order, jnp.int32), slot.epochs_done, rate)
         slot.epochs_done += 1
         return sweep.metrics(self._resident, sums)
 
