@@ -210,7 +210,7 @@ def ui(port: int) -> None:
     project = _project()
     window = ui_command(project.tracking_uri, project.artifacts, port)
     click.echo(f"MLflow UI: {window.address}   (Ctrl-C ends it)", err=True)
-    os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606
+    os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606  no shell
 
 
 def main() -> NoReturn:

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -131,6 +132,19 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_torn(database: sqlite3.Connection, path: Path) -> None:
+    """Pass over an SQLite file of whole pages: SQLite itself takes what is missing of the last one for zeros.
+
+    Raises:
+        sqlite3.DatabaseError: the file is cut short; or another reason why it cannot be read.
+    """
+    # What a power cut has left half-way is put right by the first who reads, so this comes first.
+    [(page_bytes,)] = database.execute("PRAGMA page_size")
+    database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    if path.stat().st_size % page_bytes:
+        raise sqlite3.DatabaseError("the file is cut short")
 
 
 def digest(value: Any) -> str:

@@ -31,6 +31,7 @@ def study(
     before = signal.getsignal(signal.SIGTERM)
 
     def run(*words: str) -> tuple[int, str]:
+        capfd.readouterr()
         monkeypatch.setattr(sys, "argv", ["study", *words])
         with pytest.raises(SystemExit) as ended:
             main()

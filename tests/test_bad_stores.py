@@ -18,6 +18,8 @@ import pytest
 from conftest import TINY, environment, write_study
 from refusals import FORM, Study, refused, study, tree
 
+from pipeline.tracking.store import connect
+
 __all__ = ["study"]
 
 pytestmark = [
@@ -148,6 +150,32 @@ def test_a_store_whose_address_has_a_password(
     assert "s3cret" not in said
 
 
+LISTS = [
+    "",
+    "- tiny",
+    "studies: tiny",
+    "studies: [",
+    "studies:\n  tiny: 1",
+    "a: 1",
+    "studies: !!python/name:os.system [",
+]
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_a_list_of_studies_that_is_none(project: Path, study: Study, text: str) -> None:
+    """`study new` cannot add to it, and then writes no study either."""
+    (project / "params.yaml").write_text(text)
+    assert "params.yaml: must hold a list of studies." in refused(project, study, "new", "mine")
+
+
+def test_a_number_of_workers_that_is_none(
+    prepared: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told before a search begins its record."""
+    monkeypatch.setenv("STUDY_WORKERS", "many")
+    assert "STUDY_WORKERS: must be a whole number" in refused(prepared, study, "search", "tiny")
+
+
 def heed_permissions() -> None:
     """Root without the two capabilities that make permissions mean nothing to it."""
     for capability in (1, 2):
@@ -250,12 +278,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
 @slow
 def test_a_database_that_another_program_holds(prepared: Path, study: Study) -> None:
     """It is waited for, not for ever, and then said."""
-    assert study("predict", "tiny", "x.npy")[0] == 2
     path = prepared / "mlruns/mlflow.db"
-    Path(path).unlink(missing_ok=True)
-    import mlflow
-
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    connect(f"sqlite:///{path}")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert "database is locked" in refused(prepared, study, "predict", "tiny", "x.npy")

@@ -10,7 +10,19 @@ from conftest import TINY, run_in, write_study
 from pipeline.errors import StudyError
 from pipeline.training import places
 
-COMMANDS = ("new", "check", "prepare", "baseline", "search", "confirm", "report", "status", "best", "ui")
+COMMANDS = (
+    "new",
+    "check",
+    "prepare",
+    "baseline",
+    "search",
+    "confirm",
+    "report",
+    "status",
+    "best",
+    "predict",
+    "ui",
+)
 
 
 def files_of(folder: Path) -> set[Path]:

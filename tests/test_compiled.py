@@ -17,8 +17,8 @@ from pipeline.trial import Trial
 set_up(THREADS)
 
 from pipeline.training.compiled import Compiled, dense  # noqa: E402  TensorFlow is set up before it is used
-from pipeline.training.evaluation import restore  # noqa: E402
-from pipeline.training.fit import Fit  # noqa: E402
+from pipeline.training.evaluation import restore  # noqa: E402  likewise
+from pipeline.training.fit import Fit  # noqa: E402  likewise
 
 NUM_CLASSES = 5
 # No batch size divides it, and no word of eight bytes an image.

@@ -21,6 +21,7 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import StoreError, hidden, scrubbed, shortened
+from pipeline.files import refuse_torn
 from pipeline.space import Choice, Range, Space
 from pipeline.trial import Outcome, Trial
 
@@ -219,16 +220,17 @@ def opened(url: str, may_create: bool = True) -> optuna.storages.RDBStorage:
     lock = Path(f"{path}.lock")
     # Where no file can be made, the lock would be waited for without end.
     lock.touch()
-    _refuse_foreign(path)
+    _refuse_damaged(path)
     with FileLock(lock, timeout=60):
         return optuna.storages.RDBStorage(escaped, settings)
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Pass over a file that is empty or Optuna's: it would put its tables beside anyone's."""
+def _refuse_damaged(path: Path) -> None:
+    """Pass over a whole file that is empty or Optuna's: it would put its tables beside anyone's."""
     if not path.exists():
         return
-    with closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path, timeout=60)) as database:
+        refuse_torn(database, path)
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if tables and "studies" not in tables:
         raise ValueError(f"a database that is not Optuna's own, with the tables {', '.join(sorted(tables))}")

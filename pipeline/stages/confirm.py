@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline import data
 from pipeline.data import Arrays
-from pipeline.errors import DataError, StoreError
+from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
 from pipeline.space import DEFAULTS, Value
@@ -124,16 +124,7 @@ class _Judge:
 
         shape = tuple(self._bench.card["image_shape"])
         path = self._weights(contender, repeat)
-        try:
-            return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
-        # In a damaged file Keras and its HDF5 library raise whatever they happen to stumble on.
-        except Exception as error:
-            raise StoreError.of(
-                "the weights must be as they were written.",
-                error,
-                f"Remove the folder {self._result.folder}, then confirm again: they are trained anew.",
-                str(path),
-            ) from error
+        return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""

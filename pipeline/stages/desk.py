@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import StoreError
 from pipeline.files import write_text
@@ -34,11 +35,12 @@ def new(project: Project, name: str) -> Iterator[str]:
         raise StoreError.of(
             "must not be there yet.", "a study of this name", "Choose another name.", str(path)
         )
+    listing = project.root / "params.yaml"
+    listed = _listed(listing, name) if listing.is_file() else ""
     write_text(path, template(name))
     yield f"Wrote studies/{name}/study.toml: edit it, then run: study check {name}"
-    listing = project.root / "params.yaml"
-    if listing.is_file():
-        _list(listing, name)
+    if listed:
+        write_text(listing, listed)
         yield f"Listed {name} in params.yaml: dvc repro report@{name} runs it."
 
 
@@ -79,16 +81,22 @@ def _line(outcome: Outcome, metric: str) -> str:
     return f"trial {outcome.trial.number}: {metric} {outcome.score:.4f}  {in_words(outcome.trial.values)}"
 
 
-def _list(path: Path, name: str) -> None:
-    """Add a study to params.yaml, its comments kept."""
+def _listed(path: Path, name: str) -> str:
+    """The text of params.yaml with a study added, its comments kept.
+
+    Raises:
+        StoreError: it holds no list of studies.
+    """
     # The round-trip kind keeps comments and builds plain values only.
     reader = YAML(typ="rt")
     reader.indent(sequence=4, offset=2)
-    listed = reader.load(path)
-    if name in listed["studies"]:
-        return
-    listed["studies"].append(name)
-
+    try:
+        listed = reader.load(path)
+        if name not in listed["studies"]:
+            listed["studies"].append(name)
+    except (YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        advice = "Write a line `studies:`, and below it a line `  - NAME` for each study."
+        raise StoreError.of("must hold a list of studies.", error, advice, str(path)) from error
     text = io.StringIO()
     reader.dump(listed, text)
-    write_text(path, text.getvalue())
+    return text.getvalue()

@@ -114,13 +114,15 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     """Hold the study alone while it trains.
 
     Raises:
-        StudyError: the study file has problems.
+        StudyError: the study file has problems, or an environment variable.
         DataError: the data are not prepared.
         StoreError: another process runs this study, or its results or runs could not be kept.
     """
     study = project.study(name)
     project.refuse_read_only(name)
     check_store(project.tracking_uri)
+    # A wrong STUDY_WORKERS is told now, not when a search has begun its record.
+    places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), bench_of(project, study, card) as bench:
         yield bench

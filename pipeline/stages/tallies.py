@@ -52,7 +52,7 @@ def whole(path: Path, stage: str, name: str) -> Iterator[None]:
     """Turn what a damaged file of a stage throws at its reader into a DataError."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, csv.Error) as error:
         received = str(error) or type(error).__name__
         advice = f"Run: study {stage} {name}"
         raise DataError.of("the file must be as its stage wrote it.", received, advice, str(path)) from error

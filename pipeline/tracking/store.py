@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from pipeline.errors import StoreError, hidden, scrubbed
-from pipeline.files import sync_folder
+from pipeline.files import refuse_torn, sync_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -110,6 +110,7 @@ def _check_schema(path: Path, where: str) -> None:
             }
             query = "SELECT version_num FROM alembic_version"
             revisions = [row[0] for row in database.execute(query)] if "alembic_version" in tables else []
+            refuse_torn(database, path)
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
         # SQLite lets a transaction begin on a file that it may only read.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import models
+from pipeline.errors import StoreError
 from pipeline.space import Value
 from pipeline.training.framework import set_up
 from pipeline.training.machine import THREADS
@@ -22,10 +23,23 @@ TINY = float(np.finfo(np.float32).tiny)
 def restore(
     configuration: Mapping[str, Value], shape: models.Shape, num_classes: int, weights_path: Path
 ) -> keras.Model:
-    """The configuration's model with the weights of a `.weights.h5` file."""
+    """The configuration's model with the weights of a `.weights.h5` file.
+
+    Raises:
+        StoreError: the file is damaged, or of another model.
+    """
     set_up(THREADS)
     model = models.build(configuration, shape, num_classes, lambda _: 1)
-    keras.Model(model.inputs, model.outputs).load_weights(weights_path)
+    try:
+        keras.Model(model.inputs, model.outputs).load_weights(weights_path)
+    # In a damaged file Keras and its HDF5 library raise whatever they happen to stumble on.
+    except Exception as error:
+        raise StoreError.of(
+            "the weights must be as they were written.",
+            error,
+            f"Remove the folder {weights_path.parents[1]}, then run again: they are trained anew.",
+            str(weights_path),
+        ) from error
     return model
 
 
