@@ -1,0 +1,200 @@
+"""The compiled program on JAX beside plain fit on JAX; test_compiled_jax.py runs this in its own process.
+
+Keras has one backend a process, and all other tests have TensorFlow's.
+"""
+
+import math
+import tempfile
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline import models
+from pipeline.space import DEFAULTS
+from pipeline.training import THREADS
+from pipeline.training.framework import set_up
+from pipeline.trial import Trial
+
+# Several tests compile the same.
+COMPILED = tempfile.TemporaryDirectory()
+set_up(THREADS, COMPILED.name)
+
+from pipeline.training.compiled_jax import Compiled, dense, layered  # noqa: E402  JAX is set up before it is used
+from pipeline.training.fit import Fit  # noqa: E402
+
+NUM_CLASSES = 5
+# No batch size divides it.
+NUM_TRAIN, SHAPE = 1613, (9, 9, 1)
+
+
+def blobs(num_images):
+    """Noise with a bright row for each class: images and labels."""
+    generator = np.random.default_rng(num_images)
+    labels = generator.integers(0, NUM_CLASSES, num_images)
+    images = generator.integers(0, 100, (num_images, *SHAPE))
+    images[np.arange(num_images), labels + 1] += 150
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+DATA = (blobs(NUM_TRAIN), blobs(1201), NUM_CLASSES, 7)
+FEW = (blobs(250), *DATA[1:])
+
+
+def a_trial(number=0, **changes):
+    return Trial(number, {}, {**DEFAULTS, "hidden_units": 24, **changes}, 9, ("trial", number))
+
+
+def trained(program, trial, num_epochs=1):
+    """The metrics after the last epoch."""
+    program.start(trial)
+    return [program.epoch(trial.number) for _ in range(num_epochs)][-1]
+
+
+def restored(program, trial, folder):
+    """A Keras model with what `save` wrote."""
+    path = folder / f"{type(program).__name__}.weights.h5"
+    program.save(trial.number, path)
+    model = models.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
+    keras.Model(model.inputs, model.outputs).load_weights(path)
+    return model
+
+
+def distance(first, second):
+    """The largest difference between two models' weights."""
+    pairs = zip(first.get_weights(), second.get_weights(), strict=True)
+    return max(np.abs(old - new).max() for old, new in pairs)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # Widths that are padded draw their dropout by another shape.
+        {"batch_size": 64, "hidden_layers": 2, "hidden_units": 32, "dropout": 0.4},
+        {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01},
+        {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 40},
+        {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
+    ],
+    ids=str,
+)
+def test_after_100_steps_the_weights_and_metrics_are_those_of_fit(changes, tmp_path):
+    """Same seeds and order give fit's weights and metrics, for every hyperparameter."""
+    trial = a_trial(**changes)
+    num_epochs = min(math.ceil(100 / (NUM_TRAIN / trial.configuration["batch_size"])), 10)
+    fit, compiled = Fit(*DATA), Compiled(*DATA)
+    expected, metrics = (trained(program, trial, num_epochs) for program in (fit, compiled))
+    # Operations in another order round differently.
+    assert distance(restored(fit, trial, tmp_path), restored(compiled, trial, tmp_path)) < 1e-5
+    assert metrics == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rotation": 0.1, "hidden_layers": 0, "batch_size": 50},
+        {"model": "cnn", "filters": 4, "batch_size": 60},
+    ],
+    ids=str,
+)
+def test_other_models_have_the_weights_and_metrics_of_fit(changes, tmp_path):
+    """Augmentation and convolutions draw what they draw in fit, and end at its weights and scores."""
+    trial, fit, compiled = a_trial(**changes), Fit(*FEW), Compiled(*FEW)
+    expected, metrics = trained(fit, trial), trained(compiled, trial)
+    model = restored(compiled, trial, tmp_path)
+    assert distance(restored(fit, trial, tmp_path), model) < 1e-5
+    assert metrics == pytest.approx(expected, abs=1e-5)
+    assert model.evaluate(*DATA[1], verbose=0)[1] == metrics["val_accuracy"]
+
+
+@pytest.mark.parametrize("activation", dense.ACTIVATIONS)
+def test_padding_stays_exactly_zero(activation):
+    """Units that fill a layer up to its compiled width never get a weight."""
+    trial, compiled = a_trial(activation=activation, hidden_layers=2), Compiled(*FEW)
+    trained(compiled, trial, 3)
+    kernels = compiled._slots[0].training._trained.variables
+    assert [kernel.shape for kernel in kernels[::2]] == [(81, 32), (32, 32), (32, 5)]
+    assert all(not np.any(kernel[..., 24:]) for kernel in kernels[:4])
+    assert not np.any(kernels[2][24:])
+    assert not np.any(kernels[4][24:])
+    assert np.all(kernels[4][:24])
+
+
+def test_widths_come_in_four_steps_to_each_double():
+    """Few programs serve all widths, and none is wider by more than a quarter, 16 units aside."""
+    assert sorted({dense.padded(units) for units in range(65, 513)}) == [
+        *(80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+    ]
+    assert all(units <= dense.padded(units) < max(units + 16, 1.25 * units) for units in range(1, 2000))
+
+
+def test_one_program_serves_rates_seeds_and_near_widths():
+    """Trials that differ in learning rate, dropout rate, seeds and a few units are not compiled again."""
+    compiled = Compiled(*FEW)
+    for number, units in enumerate((17, 24, 32)):
+        changes = {"dropout": 0.1 + number / 10, "learning_rate": 0.001 * (number + 1), "hidden_units": units}
+        trained(compiled, a_trial(number, **changes))
+    assert compiled._dense.function("relu", True, 32)._cache_size() == 1
+
+
+def test_the_saved_weights_give_the_recorded_score(tmp_path):
+    """A Keras model with the saved weights evaluates to the recorded metrics on val."""
+    trial, compiled = a_trial(dropout=0.2), Compiled(*FEW)
+    metrics = trained(compiled, trial, 2)
+    val_loss, val_accuracy = restored(compiled, trial, tmp_path).evaluate(*DATA[1], verbose=0)
+    assert val_accuracy == metrics["val_accuracy"]
+    assert val_loss == pytest.approx(metrics["val_loss"], abs=1e-6)
+
+
+def test_dropout_falls_anew_in_each_epoch_and_trial():
+    """Two trials that differ in their seeds alone, and two epochs of one trial, drop other units."""
+    # So small a rate moves no weight: what differs between losses is what was dropped.
+    program, still = Compiled(*FEW), {"dropout": 0.5, "learning_rate": 1e-30}
+    losses = [trained(program, a_trial(**still), epochs)["loss"] for epochs in (1, 2)]
+    losses.append(trained(program, a_trial(1, **still))["loss"])
+    assert len(set(losses)) == 3
+
+
+def a_model(optimizer="adam", loss=layered.LOSS, kind=keras.Model, **compiling):
+    pixels = keras.Input(SHAPE)
+    outputs = keras.layers.Dense(NUM_CLASSES)(keras.layers.Flatten()(pixels))
+    model = kind(pixels, outputs)
+    model.compile(optimizer, loss, **compiling)
+    return model
+
+
+class Own(keras.Model):
+    """A model that makes its steps itself."""
+
+    def train_step(self, state, data):
+        return super().train_step(state, data)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (a_model(keras.optimizers.SGD(0.1, momentum=0.9)), ""),
+        (a_model(loss="mse"), "its loss is mse, not sparse_categorical_crossentropy"),
+        (a_model(keras.optimizers.Adam(use_ema=True)), "its optimizer does more than steps: use_ema"),
+        (a_model(run_eagerly=True), "it is to run eagerly"),
+        (a_model(kind=Own), "it has a train_step of its own"),
+    ],
+)
+def test_what_it_cannot_train_it_refuses_in_words(model, reason):
+    """Any optimizer that only makes steps, and sparse cross-entropy; anything else is named."""
+    assert layered.refusal(model) == reason
+
+
+def test_what_it_cannot_train_plain_fit_trains_and_the_log_says_why(monkeypatch, caplog):
+    """A model that is refused is trained as plain fit trains it, with a sentence that says why."""
+    monkeypatch.setattr(dense, "serves", lambda _: False)
+    monkeypatch.setattr(layered, "refusal", lambda _: "it is to run eagerly")
+    trial, fit, compiled = a_trial(hidden_layers=0), Fit(*FEW), Compiled(*FEW)
+    assert trained(compiled, trial) == trained(fit, trial)
+    assert "trial 0 is trained by plain fit: it is to run eagerly." in caplog.text
+    compiled.drop(0)
+
+
+def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
+    """A configuration with a new hyperparameter is never trained as if it were not there."""
+    assert dense.serves(DEFAULTS)
+    assert not dense.serves({**DEFAULTS, "label_smoothing": 0.1})
