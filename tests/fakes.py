@@ -64,14 +64,14 @@ def draw(*names) -> float:
 
 def price(trial: Trial) -> int:
     """A price that differs from configuration to configuration."""
-    return 1 + int(9 * draw("price", digest(dict(trial.configuration))))
+    return 1 + int(9 * draw("price", digest(dict(trial.values))))
 
 
 def trained(trial: Trial, epoch: int) -> EpochResult:
-    """What a fake epoch gives: a pure function of the trial; one trial in five diverges."""
-    name = digest(dict(trial.configuration))
+    """What a fake epoch gives: a pure function of the searched values; one trial in five diverges."""
+    name = digest(dict(trial.values))
     metrics = {metric: draw(metric, name, epoch) + epoch / 10 for metric in METRICS}
-    if draw("diverges", name) < 1 / 5 and epoch == 2:
+    if draw("runs away", name) < 1 / 5 and epoch == 2:
         metrics["val_loss"] = math.nan
     return EpochResult(trial.number, epoch, metrics, seconds=0.5)
 
