@@ -6,7 +6,7 @@ BIN := $(CURDIR)/.venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
-.PHONY: repro test check quick bench ui lock clean
+.PHONY: repro test check quick bench soak ui lock clean
 
 repro: .venv/ready
 	dvc repro
@@ -22,6 +22,10 @@ check: .venv/ready
 
 bench: .venv/ready
 	python -m benchmarks.peers
+
+# A hundred random kills in a row; about an hour on 2 cores.
+soak: .venv/ready
+	python -m benchmarks.soak
 
 ui: .venv/ready
 	study ui

@@ -41,11 +41,10 @@ class Accidents:
         causes = {digest(dict(one.trial.configuration)): one for one in self._held}
         if len(causes) < self._limit:
             return
-        reasons = (f"trial {one.trial.number}: {shortened(one.reason, 120)}" for one in causes.values())
         configurations = "a configuration" if self._limit == 1 else f"{self._limit} configurations in a row"
         raise StoreError.of(
             f"training must not break off on {configurations}.",
-            shortened("; ".join(reasons), 500),
+            _reasons(list(causes.values())),
             "Free memory or space; worker-*.log in this folder may say more. Then run again: what broke off "
             "was not recorded and is trained anew.",
             self._where,
@@ -56,3 +55,12 @@ class Accidents:
         for outcome in self._held:
             self._keep(outcome)
         self._held.clear()
+
+
+def _reasons(accidents: list[Outcome]) -> str:
+    """Why each broke off, short enough for a message; those of one reason together."""
+    trials: dict[str, list[str]] = {}
+    for one in accidents:
+        trials.setdefault(one.reason, []).append(str(one.trial.number))
+    room = 180 // len(trials) - 15
+    return "; ".join(f"trial {', '.join(which)}: {shortened(why, room)}" for why, which in trials.items())
