@@ -147,7 +147,7 @@ def test_a_trial_that_raises_is_failed_with_its_reason(opened):
     """The first line of the exception; its worker lives on."""
     with opened(1) as crew:
         done = run(crew, trials({}, {"raises": 2}, {}))
-        assert len(list(crew._log_folder.iterdir())) == 1
+        assert len(list(crew.log_folder.iterdir())) == 1
     assert (done[1].state, done[1].reason, scores(done)[1]) == ("failed", "ValueError: too wide", [11])
     assert scores(done)[::2] == expected(3)[::2]
     assert not done[1].is_accident
@@ -179,7 +179,7 @@ def test_a_worker_that_cannot_start_says_where_to_look(opened):
     message = r"worker-0.log: a training process must start.\nReceived: exit status 1. Read the last lines"
     with opened(1, crash=True) as crew, pytest.raises(StoreError, match=message):
         run(crew, trials({}))
-    assert "our own mistake" in (crew._log_folder / "worker-0.log").read_text()
+    assert "our own mistake" in (crew.log_folder / "worker-0.log").read_text()
 
 
 def test_what_a_worker_refuses_is_said_as_it_says_it(opened):

@@ -174,7 +174,7 @@ def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
             bench.crew._hands[0].process.kill()
 
     assert curves(bench.run(trials(), watch=kill)) == curves(benches(trainer).together)
-    assert len(list(bench.crew._log_folder.glob("*.log"))) == 1
+    assert len(list(bench.crew.log_folder.glob("*.log"))) == 1
 
 
 def test_saved_weights_answer_as_they_did_in_training(benches, prepared):

@@ -19,6 +19,9 @@ from pipeline.stages.project import Project
 from pipeline.stages.recorded import MEND, folders, read
 from pipeline.stages.running import Task, held_alone
 
+# Folders of nothing but workers' logs, by what made them.
+LOGS = {"replay": "a replay keeps its verdicts elsewhere", "search": "the logs of a search's workers"}
+
 
 @dataclass(frozen=True)
 class Waste:
@@ -83,10 +86,10 @@ def _waste(project: Project, name: str) -> Iterator[Waste]:
         elif is_known or not folder.name.startswith("confirm-"):
             why = _superseded(folder, current, card["sha256"])
             yield Waste((folder,), _shown(project, folder), why, partial(remove_folder, folder))
-    replayed = project.work(name) / "replay"
-    if replayed.is_dir():
-        why = "a replay keeps its verdicts elsewhere"
-        yield Waste((replayed,), _shown(project, replayed), why, partial(remove_folder, replayed))
+    for word, why in LOGS.items():
+        logs = project.work(name) / word
+        if logs.is_dir():
+            yield Waste((logs,), _shown(project, logs), why, partial(remove_folder, logs))
     for one in leftovers.of_study(project, name):
         # The only copy of something is for the doctor.
         if one.stood is None:

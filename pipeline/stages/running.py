@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,19 @@ def bench_of(project: Project, study: Study, card: Mapping[str, Any]) -> Iterato
         yield Bench(project, study, card, about, progress)
 
 
-def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | None = None) -> Result:
-    """Run the task to its end: what is recorded is played, the rest is trained and recorded."""
+def run(
+    bench: Bench,
+    task: Task,
+    engine: Engine,
+    rules: Rules,
+    store: Store | None = None,
+    crew: Processes | None = None,
+) -> Result:
+    """Run the task to its end: what is recorded is played, the rest is trained and recorded.
+
+    Args:
+        crew: who trains, where other tasks share it; else the task has a crew of its own.
+    """
     facts = fingerprint.facts(task.tables, bench.card["sha256"])
     key = fingerprint.key(facts)
     folder = bench.project.work(bench.study.name) / task.folder_name(key)
@@ -161,10 +172,13 @@ def run(bench: Bench, task: Task, engine: Engine, rules: Rules, store: Store | N
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
     limit = 1 if task.repeats else min(accidents.MOST, task.num_trials)
-    keeper = accidents.Accidents(watch.keep, limit, str(folder))
-    with open_crew(bench, task, folder) as crew, open_tracker(bench, task, key) as tracker:
+    with (
+        nullcontext(crew) if crew else open_crew(bench, task, folder) as workers,
+        open_tracker(bench, task, key) as tracker,
+    ):
         watch.tracker = tracker
-        trainer = VirtualTrainer(crew, bench.price, recorded, str(ledger.path))
+        keeper = accidents.Accidents(watch.keep, limit, str(workers.log_folder))
+        trainer = VirtualTrainer(workers, bench.price, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
         keeper.flush()

@@ -12,8 +12,9 @@ from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import METRICS, as_csv, curve_rows, trial_columns, trial_row
-from pipeline.stages.running import Bench, Result, Task, open_bench, quiet, run
+from pipeline.stages.running import Bench, Result, Task, open_bench, open_crew, quiet, run
 from pipeline.study import Arm, Study
+from pipeline.training import Processes
 from pipeline.trial import Outcome
 
 
@@ -24,7 +25,10 @@ def search(project: Project, name: str) -> dict[str, Result]:
         StudyError, DataError, StoreError: see `open_bench`.
     """
     with open_bench(project, name) as bench:
-        results = {arm.name: _run(bench, arm) for arm in bench.study.arms}
+        # One crew for all arms: its processes import their framework and trace their epochs once.
+        longest = max((task_of(bench.study, arm) for arm in bench.study.arms), key=lambda one: one.num_trials)
+        with open_crew(bench, longest, project.work(name) / "search") as crew:
+            results = {arm.name: _run(bench, arm, crew) for arm in bench.study.arms}
         files = files_of(bench.study, {arm: result.outcomes for arm, result in results.items()})
         for file, text in files.items():
             write_text(project.folder(name) / file, text)
@@ -53,7 +57,7 @@ def storage_name(study: str, arm: str, tables: Mapping[str, Any], data_sha256: s
     return f"{study}-{arm}-{digest([tables, data_sha256])[:8]}"
 
 
-def _run(bench: Bench, arm: Arm) -> Result:
+def _run(bench: Bench, arm: Arm, crew: Processes) -> Result:
     study = bench.study
     objective = study.objective
     assignment = Assignment(arm, study.space, study.seed, objective.metric, objective.is_maximized)
@@ -62,7 +66,8 @@ def _run(bench: Bench, arm: Arm) -> Result:
     store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)
     with quiet():
         engine = open_engine(assignment)
-    return run(bench, task, engine, bench.rules(arm.search.parallel, arm.search.patience), store)
+    rules = bench.rules(arm.search.parallel, arm.search.patience)
+    return run(bench, task, engine, rules, store, crew)
 
 
 def tables_of(study: Study, arm: Arm) -> dict[str, Any]:

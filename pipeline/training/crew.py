@@ -87,7 +87,7 @@ class Processes:
     def __init__(self, settings: Message, places: list[Mapping[str, str]], log_folder: Path) -> None:
         self._settings = settings
         self._places = places
-        self._log_folder = log_folder
+        self.log_folder = log_folder
         self._hands: list[_Hand] = []
         self._jobs: dict[int, _Job] = {}
         self._tokens: dict[int, _Job] = {}
@@ -112,7 +112,7 @@ class Processes:
         """Give a trial to the worker with the least left to do."""
         if not self._hands:
             # Not before there is something to train: a search that is all recorded starts no TensorFlow.
-            self._log_folder.mkdir(parents=True, exist_ok=True)
+            self.log_folder.mkdir(parents=True, exist_ok=True)
             self._hands = [self._hired(index) for index in range(len(self._places))]
         loads = [0] * len(self._hands)
         for job in self._jobs.values():
@@ -162,7 +162,7 @@ class Processes:
         return _Hand(process, listener, self._listened)
 
     def _log(self, index: int) -> Path:
-        return self._log_folder / f"worker-{index}.log"
+        return self.log_folder / f"worker-{index}.log"
 
     def _listen(self, index: int, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101  Popen was given a pipe
