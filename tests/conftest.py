@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from benchmarks.soak.driver import results
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -89,6 +92,23 @@ def copy_project(folder: Path) -> Path:
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     run_in(folder, "git", *who, "commit", "--quiet", "--message", "A project")
     return folder
+
+
+@dataclass(frozen=True)
+class Repro:
+    """A copy of the project in which `dvc repro` has run once, and the results that it then had."""
+
+    folder: Path
+    results: dict[str, bytes]
+
+
+@pytest.fixture(scope="session")
+def repro(tmp_path_factory: pytest.TempPathFactory) -> Repro:
+    """The tiny study from its file to its report; it takes half a minute, so it is made once for all."""
+    folder = copy_project(tmp_path_factory.mktemp("repro"))
+    done = run_in(folder, "dvc", "repro")
+    assert done.returncode == 0, done.stdout
+    return Repro(folder, results(folder, "tiny"))
 
 
 @pytest.fixture

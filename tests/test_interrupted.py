@@ -57,22 +57,6 @@ def runs(folder: Path) -> list:
     return client.search_runs([e.experiment_id for e in client.search_experiments()])
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_search_ends_as_if_it_had_not_been(unbroken: bytes, tmp_path: Path, number: int) -> None:
-    """Same bytes, and every trial is exactly one MLflow run with a final state."""
-    start(tmp_path)
-    process = searching(tmp_path)
-    process.send_signal(number)
-    said = process.communicate()[1].decode()
-    assert process.returncode == (-9 if number == signal.SIGKILL else 130), said
-    again = run_in(tmp_path, "study", "search", "tiny")
-    assert "goes on where it was stopped" in again.stdout
-    assert (tmp_path / "studies/tiny/trials.csv").read_bytes() == unbroken
-    trials = [run for run in runs(tmp_path) if "mlflow.parentRunId" in run.data.tags]
-    assert sorted(run.data.tags["trial.number"] for run in trials) == [str(n) for n in range(8)]
-    assert {run.info.status for run in runs(tmp_path)} <= {"FINISHED", "KILLED"}
-
-
 def test_the_number_of_workers_changes_nothing(unbroken: bytes, tmp_path: Path) -> None:
     """One core, two cores: the same trials to the last bit."""
     start(tmp_path)

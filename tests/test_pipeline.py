@@ -7,18 +7,15 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import copy_project, run_in, write_study
+from conftest import Repro, copy_project, run_in, write_study
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(repro: Repro) -> Path:
     """A copy of the project in which `dvc repro` has run once."""
-    folder = copy_project(tmp_path_factory.mktemp("first"))
-    done = run_in(folder, "dvc", "repro")
-    assert done.returncode == 0, done.stdout
-    return folder
+    return repro.folder
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:

@@ -14,7 +14,8 @@ PROMISES = {
         "test_interrupted.py::test_the_number_of_workers_changes_nothing",
     ],
     "A stopped search goes on as if nothing had happened.": [
-        "test_interrupted.py::test_a_stopped_search_ends_as_if_it_had_not_been",
+        "test_crash_matrix.py::test_a_study_that_is_interrupted_ends_as_if_it_had_not_been",
+        "test_crash_matrix.py::test_no_trial_is_lost_or_doubled",
         "test_pipeline.py::test_more_trials_extend_and_another_space_starts_anew",
     ],
     "Any old trial can be replayed.": ["test_replay.py"],
@@ -25,6 +26,7 @@ PROMISES = {
     "MLflow is a window, not a floor.": [
         "test_interrupted.py::test_a_tracking_server_that_is_away_stops_nothing",
         "test_tracking_outage.py",
+        "test_crash_tracking.py",
     ],
     "What is wrong is said once.": [
         "test_command_line.py::test_check_finds_every_problem_in_one_go",

@@ -1,8 +1,8 @@
 """A hundred random kills in a row: `python -m benchmarks.soak --kills 100 --seed 1`, or `make soak`.
 
-Study after study, with an arm for each engine, is met by random signals at random points of its search, of confirm
-and of the report, and then finished. The first study that does not end as one that was left alone ends the soak
-with exit status 1, its folder kept for a look.
+Study after study, with an arm for each engine, is met by random signals at random points of its search, of
+confirm and of the report, and then finished. The first study that does not end as one that was left alone
+ends the soak with exit status 1, its folder kept for a look.
 """
 
 from __future__ import annotations
@@ -51,13 +51,12 @@ pruner   = "median"
 top     = 1
 repeats = 2
 """
-SEARCH = [
-    (point, arm)
-    for point in ("ask", "epoch", "result", "tell", "tracking")
-    for arm in ("optuna", "keras_tuner")
-]
 POINTS = {
-    "search": [*SEARCH, ("write", "trials.csv"), ("write", "curves.csv")],
+    "search": [
+        *((point, "optuna") for point in ("ask", "epoch", "result", "tell", "tracking")),
+        *((point, "keras_tuner") for point in ("ask", "epoch", "result", "tell", "tracking")),
+        *(("write", name) for name in ("trials.csv", "curves.csv")),
+    ],
     "confirm": [
         *((point, "confirm") for point in ("epoch", "result", "tracking")),
         *(("write", name) for name in ("confirm.csv", "winner")),
@@ -126,10 +125,9 @@ def lap(folder: Path, environment: dict[str, str], chance: random.Random, num_ki
             end = run(folder, environment, [stage, NAME], crash)
             num_kills += len(end.sent)
             what = f"{crash.sign:5} {' '.join(point)} {crash.count}"
+            seconds = time.monotonic() - began
             came = f"exit {end.status}" if end.sent else "never came"
-            print(
-                f"{num_kills:4} {stage:8} {what:32} {came:10} {time.monotonic() - began:5.1f} s", flush=True
-            )
+            print(f"{num_kills:4} {stage:8} {what:32} {came:10} {seconds:5.1f} s", flush=True)
             if end.status != (EXITS.get(crash.sign, 0) if end.sent else 0):
                 sys.exit(f"It should not have ended so:\n{end.said}\nKept: {folder}")
         finish(folder, environment, stage)
