@@ -7,18 +7,15 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import copy_project, run_in, write_study
+from conftest import copy_of, copy_project, run_in, write_study
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which `dvc repro` has run once."""
-    folder = copy_project(tmp_path_factory.mktemp("first"))
-    done = run_in(folder, "dvc", "repro")
-    assert done.returncode == 0, done.stdout
-    return folder
+def finished(repro: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which `dvc repro` has run once."""
+    return copy_of(repro, tmp_path_factory.mktemp("first") / "project")
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:
