@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +53,10 @@ pruner   = "median"
 top     = 1
 repeats = 2
 """
+
+ONE_ARM = TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"] }\n', "").replace(
+    "trials   = 5", "trials   = 8"
+)
 
 # Settings of the person who runs the tests must not reach the projects that the tests run.
 FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "KERAS_BACKEND")
@@ -96,7 +104,7 @@ def copy_project(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Repro:
-    """A copy of the project in which `dvc repro` has run once, and the results that it then had."""
+    """A copy of the project in which `dvc repro` has run once: to be copied, never changed."""
 
     folder: Path
     results: dict[str, bytes]
@@ -109,6 +117,55 @@ def repro(tmp_path_factory: pytest.TempPathFactory) -> Repro:
     done = run_in(folder, "dvc", "repro")
     assert done.returncode == 0, done.stdout
     return Repro(folder, results(folder, "tiny"))
+
+
+def copy_of(repro: Path, folder: Path) -> Path:
+    """A copy of a project that has been run, its MLflow artifacts where the copy is."""
+    shutil.copytree(repro, folder, symlinks=True)
+    places = {
+        "experiments": ("artifact_location",),
+        "runs": ("artifact_uri",),
+        "logged_models": ("artifact_location",),
+        "model_versions": ("source", "storage_location"),
+    }
+    with closing(sqlite3.connect(folder / "mlruns/mlflow.db")) as database, database:
+        for table, columns in places.items():
+            for column in columns:
+                query = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608
+                database.execute(query, (str(repro), str(folder)))
+    return folder
+
+
+@pytest.fixture
+def ran(repro: Repro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in which `dvc repro` has run once, to be changed as a test likes."""
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    return copy_of(repro.folder, tmp_path / "project")
+
+
+def searching(folder: Path) -> subprocess.Popen[bytes]:
+    """A search in the background, as soon as it has recorded two trials."""
+    before = num_recorded(folder)
+    process = subprocess.Popen(
+        ["study", "search", "tiny"],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        # A shell's background jobs, and what they start, are born deaf to SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    for _ in range(1200):
+        if num_recorded(folder) >= before + 2 or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    return process
+
+
+def num_recorded(folder: Path) -> int:
+    """How many outcomes the project's records hold."""
+    records = folder.glob("mlruns/searches/tiny/*/record.jsonl")
+    return sum(record.read_bytes().count(b"\n") for record in records)
 
 
 @pytest.fixture

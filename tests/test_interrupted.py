@@ -9,13 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY, environment, run_in, write_study
+from conftest import ONE_ARM, environment, run_in, searching, write_study
 
 pytestmark = pytest.mark.slow
-
-ONE_ARM = TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"] }\n', "").replace(
-    "trials   = 5", "trials   = 8"
-)
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +26,6 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def start(folder: Path) -> None:
     write_study(folder, "tiny", ONE_ARM)
     assert run_in(folder, "study", "prepare", "tiny").returncode == 0
-
-
-def searching(folder: Path) -> subprocess.Popen[bytes]:
-    """A search in the background, as soon as it has recorded a trial."""
-    process = subprocess.Popen(
-        ["study", "search", "tiny"],
-        cwd=folder,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        # A shell's background jobs, and what they start, are born deaf to SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    for _ in range(1200):
-        records = list(folder.glob("mlruns/searches/tiny/*/record.jsonl"))
-        if any(record.read_bytes().count(b"\n") >= 2 for record in records) or process.poll() is not None:
-            break
-        time.sleep(0.05)
-    return process
 
 
 def runs(folder: Path) -> list:

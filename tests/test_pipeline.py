@@ -7,15 +7,15 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Repro, copy_project, run_in, write_study
+from conftest import Repro, copy_of, copy_project, run_in, write_study
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(repro: Repro) -> Path:
-    """A copy of the project in which `dvc repro` has run once."""
-    return repro.folder
+def finished(repro: Repro, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which `dvc repro` has run once."""
+    return copy_of(repro.folder, tmp_path_factory.mktemp("first") / "project")
 
 
 def rows(folder: Path, name: str) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def key(what: Mapping[str, Any]) -> str:
     return digest(what)[:16]
 
 
+@cache
 def code() -> str:
     """The SHA-256 of the code that trains and proposes, its comments and layout left out."""
     root = Path(pipeline.__file__).parent
