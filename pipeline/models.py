@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from math import ceil, prod
+from math import ceil, cos, pi, prod
 from typing import TYPE_CHECKING, Any
 
 from pipeline.space import Configuration
@@ -112,6 +112,18 @@ def _hidden(configuration: Configuration, seed_of: SeedOf, index: int) -> Iterat
 
 
 MODELS: dict[str, Callable[[Configuration, SeedOf], Iterator[Any]]] = {"mlp": _mlp, "cnn": _cnn}
+
+
+def learning_rate(configuration: Configuration, epoch: int, num_epochs: int) -> float:
+    """The rate of one epoch, from 1 to `num_epochs`: constant, or falling from the given rate towards zero.
+
+    Source: Loshchilov and Hutter (2017), "SGDR: Stochastic Gradient Descent with Warm Restarts", section 3,
+        equation 5 without restarts, one step an epoch: it needs no count of steps, and the last epoch trains.
+    """
+    rate = float(configuration["learning_rate"])
+    if configuration["schedule"] == "constant":
+        return rate
+    return rate * (1 + cos(pi * (epoch - 1) / num_epochs)) / 2
 
 
 def price(configuration: Configuration, shape: Shape, num_classes: int, num_train: int, num_val: int) -> int:

@@ -8,9 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.growth import stretches
 from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS
+from benchmarks.target import __main__ as target
 from pipeline.study import load
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -86,3 +88,23 @@ def test_accuracies_say_how_far_the_means_lie_apart(results: dict[str, Any]) -> 
     words = summary.accuracies([row, row], results["val_accuracy"])
     assert "0.00 percentage points" in words
     assert "1×64 batch 32 rate 0.001 dropout 0.2" in words
+
+
+def test_growth_is_told_by_stretches_of_the_search() -> None:
+    """Trials that take one second each up to the hundredth, and two from there on."""
+    elapsed = [float(min(n, 100) + 2 * max(0, n - 100)) for n in range(1, 201)]
+    assert list(stretches(elapsed)) == [(10, 30, 1.0), (30, 100, 1.0), (100, 200, 2.0)]
+
+
+def test_a_target_is_held_from_the_first_accuracy_that_is_not_below_it() -> None:
+    """Seconds count from the start of the process; a target that nothing reached has none."""
+    seen = [(0.970, 103.0), (0.9805, 110.0), (0.976, 112.0)]
+    assert target.reached(seen, 100.0) == {"0.975": 10.0, "0.980": 10.0, "0.982": None}
+
+
+def test_a_search_that_did_not_get_there_counts_as_the_longest() -> None:
+    """The median is not taken over the lucky ones alone; where most did not get there, there is none."""
+    found = [{"0.980": 9.0, "0.982": None}, {"0.980": None, "0.982": None}, {"0.980": 5.0, "0.982": 7.0}]
+    summary = target.summarize(found)
+    assert summary["0.980"] == {"median": 9.0, "low": 5.0, "high": 9.0, "reached": 2, "searches": 3}
+    assert summary["0.982"] == {"median": None, "low": 7.0, "high": 7.0, "reached": 1, "searches": 3}

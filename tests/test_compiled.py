@@ -62,6 +62,7 @@ def weights(program, trial, folder):
         {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01},
         {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 200},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
+        {"batch_size": 64, "schedule": "cosine", "learning_rate": 0.01},
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ from pipeline.training.fit import Fit
     "changes",
     [
         {"rotation": 0.1, "zoom": 0.2, "dropout": 0.2, "batch_size": 32},
-        {"model": "cnn", "filters": 4, "batch_size": 50},
+        {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine"},
     ],
     ids=str,
 )

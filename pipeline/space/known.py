@@ -76,6 +76,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
         "model": Hyperparameter(str, "mlp", words=("mlp", "cnn")),
         "batch_size": Hyperparameter(int, 32, 1, 65_536),
         "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
+        "schedule": Hyperparameter(str, "constant", words=("constant", "cosine")),
         "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
         "hidden_layers": Hyperparameter(int, 1, 0, 32),
         "hidden_units": Hyperparameter(int, 128, 1, 65_536),

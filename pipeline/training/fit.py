@@ -41,6 +41,9 @@ class Fit:
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
         trial, model, done = self._models[number]
+        if trial.configuration["schedule"] != "constant":
+            rate = models.learning_rate(trial.configuration, done + 1, trial.epochs)
+            model.optimizer.learning_rate = rate
         # fit's own shuffling draws from a generator that all models of the process share.
         images, labels = self._train
         order = shuffled(self._seed, trial, done + 1, len(labels))

@@ -16,8 +16,8 @@ from pipeline.training.compiled import adam, sweep
 
 # What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
 NAMES = frozenset(
-    {"model", "batch_size", "learning_rate", "dropout", "hidden_layers", "hidden_units", "filters"}
-    | {"activation", "rotation", "zoom", "epochs"}
+    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
+    | {"filters", "activation", "rotation", "zoom", "epochs"}
 )
 ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
 
@@ -58,13 +58,12 @@ class Network:
         dropout = float(configuration["dropout"])
         self._numbers = (
             tf.constant(self._batch_size),
-            tf.constant(float(configuration["learning_rate"])),
             tf.constant(dropout),
             tf.constant([seed_of(f"dropout_{index}") for index in range(depth)], tf.int32),
         )
         self._epoch = epochs.function(str(configuration["activation"]), dropout > 0)
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
@@ -72,8 +71,9 @@ class Network:
         """
         steps_done = tf.constant(epochs_done * -(-len(order) // self._batch_size))
         trained = self._trained
-        moments = (trained.momentums, trained.velocities)
-        sums: sweep.Sums = self._epoch(trained.variables, *moments, order, steps_done, *self._numbers)
+        state = (trained.variables, trained.momentums, trained.velocities)
+        rate = tf.constant(learning_rate)
+        sums: sweep.Sums = self._epoch(*state, order, steps_done, rate, *self._numbers)
         return sums
 
     @property
@@ -103,8 +103,8 @@ def _epoch(
     velocities: Any,
     order: Any,
     steps_done: Any,
-    batch_size: Any,
     learning_rate: Any,
+    batch_size: Any,
     dropout: Any,
     dropout_seeds: Any,
 ) -> sweep.Sums:

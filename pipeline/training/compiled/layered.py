@@ -41,26 +41,26 @@ class Layered:
         self._resident = resident
         self._batch_size = batch_size
         self._trained = adam.fresh([variable.value for variable in model.trainable_variables])
-        self._learning_rate = tf.constant(float(model.optimizer.learning_rate))
-        signature = (tf.TensorSpec(resident.labels.shape, tf.int64), tf.TensorSpec((), tf.int32))
+        numbers = (tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32))
+        signature = (tf.TensorSpec(resident.labels.shape, tf.int64), *numbers)
         self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,), int64.
         """
         steps_done = epochs_done * -(-len(order) // self._batch_size)
-        sums: sweep.Sums = self._epoch(order, tf.constant(steps_done))
+        sums: sweep.Sums = self._epoch(order, tf.constant(steps_done), tf.constant(learning_rate))
         return sums
 
-    def _traced(self, order: Any, steps_done: Any) -> sweep.Sums:
+    def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> sweep.Sums:
         def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
             with tf.GradientTape() as tape:
                 loss, hits = self._mean(pixels, labels, training=True)
             gradients = tape.gradient(loss, self._trained.variables)
-            adam.update(self._trained, gradients, self._learning_rate, steps_done + index)
+            adam.update(self._trained, gradients, learning_rate, steps_done + index)
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         def judge(pixels: Any, labels: Any) -> sweep.Judged:

@@ -1,0 +1,12 @@
+"""Time to target: how long a search takes until it first holds a network of a given validation accuracy.
+
+Run     STUDY_RAW_MNIST=<folder of the four MNIST files> python -m benchmarks.target
+Try     python -m benchmarks.target --sample --seeds 1 --minutes 2
+Writes  the entry `seconds_to_target` of benchmarks/results.json; with --sample it only prints
+Needs   ray for ray_tune; it is left out where the package is missing
+
+Each search is the one that its users begin with: Keras Tuner's Hyperband, Optuna's TPE with its median
+pruner, Ray Tune's ASHA, this project's TPE with its median pruner; all over the same space and images, for at
+most 20 epochs a trial, by turns. A peer is credited with an accuracy after the epoch that reached it, this
+project when the outcome of the trial is recorded, which is later.
+"""
