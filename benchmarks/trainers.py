@@ -1,10 +1,10 @@
-"""Plain fit and the compiled trainer on the same trials, by turns, beside the floor of arithmetic.
+"""Plain fit and the compiled trainers on the same trials, by turns, beside the floor of arithmetic.
 
 Run     STUDY_RAW_MNIST=<folder of the four MNIST files> python -m benchmarks.trainers [--repeats 3]
 Prints  seconds per epoch after a trial's first, on one core, by configuration; the whole list's totals.
 
-Each repeat starts a fresh single-threaded process for each trainer. Processor time is what the trainer costs;
-wall time also holds what else the machine was doing.
+Each repeat starts a fresh single-threaded process for each trainer; JAX compiles everything anew in it.
+Processor time is what the trainer costs; wall time also holds what else the machine was doing.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "KERAS_BACKEND": "tensorflow",
     "CUDA_VISIBLE_DEVICES": "-1",
 }
 # What a step must move for each parameter: Adam reads weight, gradient and two moments and writes all but the
 # gradient; before it the products read the weight and write the gradient. Nine float32.
 ADAM_BYTES = 36
+
+# The plain one is TensorFlow's: Keras' default backend, and the one that the README compares with.
+BACKENDS = {"fit": "tensorflow", "compiled": "tensorflow", "jax": "jax", "floor": "tensorflow"}
+TRAINERS = ("fit", "compiled", "jax")
 
 Json = dict[str, Any]
 
@@ -59,14 +62,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--one", choices=("fit", "compiled", "floor"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=tuple(BACKENDS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if "STUDY_RAW_MNIST" not in os.environ:
         parser.error("STUDY_RAW_MNIST must name a folder of the four MNIST files.")
     if options.one:
         print(json.dumps(_floor() if options.one == "floor" else _train(options.one)))
         return
-    runs: dict[str, list[Json]] = {"fit": [], "compiled": [], "floor": []}
+    runs: dict[str, list[Json]] = {name: [] for name in BACKENDS}
     for repeat in range(options.repeats):
         for name, results in runs.items():
             results.append(_fresh(name))
@@ -78,7 +81,7 @@ def main() -> None:
 def _fresh(name: str) -> Json:
     """What one process of its own measured."""
     command = [sys.executable, "-m", "benchmarks.trainers", "--one", name]
-    environment = {**os.environ, **ENVIRONMENT}
+    environment = {**os.environ, **ENVIRONMENT, "KERAS_BACKEND": BACKENDS[name]}
     answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     return dict(json.loads(answer.stdout.splitlines()[-1]))
 
@@ -104,8 +107,8 @@ def _train(name: str) -> Json:
 
 def _program(name: str) -> Any:
     from pipeline.data.idx import read_idx
-    from pipeline.training.compiled import Compiled
     from pipeline.training.fit import Fit
+    from pipeline.training.framework import compiled_program
 
     folder = Path(os.environ["STUDY_RAW_MNIST"])
     images = read_idx(folder / "train-images-idx3-ubyte.gz", (28, 28))[..., None]
@@ -113,7 +116,7 @@ def _program(name: str) -> Any:
     train, val = (
         (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
     )
-    return (Fit if name == "fit" else Compiled)(train, val, NUM_CLASSES, 1)
+    return (Fit if name == "fit" else compiled_program)(train, val, NUM_CLASSES, 1)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -199,14 +202,16 @@ def _later_epochs(runs: list[Json], number: int, clock: int) -> list[float]:
 def _print_epochs(runs: dict[str, list[Json]]) -> None:
     print("Processor seconds per epoch after the first: median (lowest-highest)")
     print(
-        "units batch dropout | fit                 | compiled            | ratio | products +Adam | / floor"
+        "units batch dropout | fit                 | compiled            | ratio | on JAX              "
+        "| products +Adam | compiled / floor"
     )
     for number, changes in enumerate(configurations()):
-        fit, compiled = (_later_epochs(runs[name], number, 1) for name in ("fit", "compiled"))
+        fit, compiled, on_jax = (_later_epochs(runs[name], number, 1) for name in TRAINERS)
         products, traffic = _floor_seconds(changes, runs["floor"])
         over = median(compiled) / (products + traffic)
         words = f"{changes['hidden_units']:5} {changes['batch_size']:5} {changes['dropout']:7} "
         words += f"| {_spread(fit)} | {_spread(compiled)} | {median(fit) / median(compiled):5.1f} "
+        words += f"| {_spread(on_jax)} "
         print(f"{words}| {products:8.3f} {traffic:5.3f} | {over:5.2f}")
 
 
@@ -217,16 +222,16 @@ def _spread(seconds: list[float]) -> str:
 def _print_totals(runs: dict[str, list[Json]]) -> None:
     print("\nAll trials in one process, tracing included, import excluded: median (lowest-highest)")
     totals: dict[str, dict[int, list[float]]] = {}
-    for name in ("fit", "compiled"):
+    for name in TRAINERS:
         totals[name] = {clock: [_total(run, clock) for run in runs[name]] for clock in (0, 1)}
         wall, cpu = totals[name][0], totals[name][1]
         rate = 3600 * len(configurations()) / median(cpu)
         memory = max(run["memory_mb"] for run in runs[name])
         print(f"{name:9} wall {_spread(wall)} s, processor {_spread(cpu)} s, {memory:.0f} MB, ", end="")
         print(f"{rate:.0f} trials an hour and core")
-    for clock, word in enumerate(("wall", "processor")):
-        ratios = [old / new for old, new in zip(totals["fit"][clock], totals["compiled"][clock], strict=True)]
-        print(f"ratio by {word}: {median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})")
+    for name, (clock, word) in product(TRAINERS[1:], enumerate(("wall", "processor"))):
+        ratios = [old / new for old, new in zip(totals["fit"][clock], totals[name][clock], strict=True)]
+        print(f"fit / {name} by {word}: {median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})")
 
 
 def _total(run: Json, clock: int) -> float:
