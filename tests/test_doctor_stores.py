@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 from clinic import HEALTHY, child, is_cured, mlflow, parent, runs, search_of, storage, visit
-from conftest import run_in
+from conftest import Repro, run_in
 
 from pipeline import tracking
 from pipeline.stages.doctor import runs as room
@@ -137,12 +137,12 @@ def test_a_run_that_is_not_what_was_recorded_is_delivered_anew(ran: Path, harm: 
     assert child(ran, "search optuna", "trial-000").data.metrics["val_accuracy"] != 0.999
 
 
-def test_a_database_that_is_gone_is_made_again(repro: Path, ran: Path) -> None:
+def test_a_database_that_is_gone_is_made_again(repro: Repro, ran: Path) -> None:
     """With every recorded run, by the command; what was registered there is gone with it."""
     (ran / "mlruns/mlflow.db").unlink()
     done = run_in(ran, "study", "doctor", "tiny", "--fix")
     assert (done.returncode, done.stdout.count("Mended: delivered from the record")) == (0, 4)
-    before, after = ({(run.info.run_name, run.info.status) for run in runs(of)} for of in (repro, ran))
+    before, after = ({(run.info.run_name, run.info.status) for run in runs(of)} for of in (repro.folder, ran))
     assert after == before
     assert visit(ran) == HEALTHY
 

@@ -10,7 +10,8 @@ from fakes import outcome
 from pipeline.files import write_json
 from pipeline.ledger import Ledger
 from pipeline.stages import fingerprint, history
-from pipeline.stages.running import Task, _Watch
+from pipeline.stages.running import _Watch
+from pipeline.stages.task import Task
 
 FACTS = {"study": {"seed": 1, "space": ["dropout"]}, "data": "d1", "packages": {"keras": "3"}, "code": "c1"}
 

@@ -9,7 +9,8 @@ from pipeline.search import Listed
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.project import Project
 from pipeline.stages.rows import METRICS, as_csv, curve_rows
-from pipeline.stages.running import Bench, Result, Task, open_bench, run
+from pipeline.stages.running import Bench, Result, open_bench, run
+from pipeline.stages.task import Task
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 

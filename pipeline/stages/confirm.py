@@ -20,9 +20,10 @@ from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
-from pipeline.stages.running import Bench, Result, Task, open_bench, quiet, run
+from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
 from pipeline.stages.tallies import check_trials
+from pipeline.stages.task import Task
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 

@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.stages import baseline, confirm, fingerprint, search
 from pipeline.stages.project import Project
-from pipeline.stages.running import Task
 from pipeline.stages.selection import candidates
+from pipeline.stages.task import Task
 from pipeline.study import Study
 
 

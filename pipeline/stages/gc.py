@@ -17,7 +17,8 @@ from pipeline.stages.fingerprint import difference
 from pipeline.stages.history import is_finished
 from pipeline.stages.project import Project
 from pipeline.stages.recorded import MEND, folders, read
-from pipeline.stages.running import Task, held_alone
+from pipeline.stages.running import held_alone
+from pipeline.stages.task import Task
 
 # Folders of nothing but workers' logs, by what made them.
 LOGS = {"replay": "a replay keeps its verdicts elsewhere", "search": "the logs of a search's workers"}

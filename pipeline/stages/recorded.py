@@ -13,7 +13,8 @@ from pipeline.ledger import Ledger
 from pipeline.stages import fingerprint
 from pipeline.stages.history import DONE, is_finished
 from pipeline.stages.project import Project
-from pipeline.stages.running import STUDY, TASK, Task
+from pipeline.stages.running import STUDY, TASK
+from pipeline.stages.task import Task
 from pipeline.trial import Outcome
 
 LEDGER, FACTS = "record.jsonl", "facts.json"

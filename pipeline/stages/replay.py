@@ -15,8 +15,9 @@ from pipeline.ledger import Ledger
 from pipeline.search import Listed, Loop
 from pipeline.stages import fingerprint
 from pipeline.stages.project import Project
-from pipeline.stages.running import Bench, Task, open_bench, open_crew
+from pipeline.stages.running import Bench, open_bench, open_crew
 from pipeline.stages.search import tables_of
+from pipeline.stages.task import Task
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
 from pipeline.study import Arm
 from pipeline.tracking import mark_trials

@@ -19,6 +19,7 @@ from pipeline.search import Engine, Loop, Rules
 from pipeline.stages import accidents, fingerprint, history
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
+from pipeline.stages.task import Task
 from pipeline.study import Study
 from pipeline.tracking import StageFacts, Tracker, check_store, environment
 from pipeline.training import Processes, VirtualTrainer, machine, places, program_name
@@ -57,47 +58,6 @@ class Bench:
         sizes = self.card["num_images"]
         num_classes = self.card["num_classes"]
         return models.price(trial.configuration, shape, num_classes, sizes["train"], sizes["val"])
-
-
-@dataclass(frozen=True)
-class Task:
-    """One list of trials to be run: an arm of the search, the baseline, or confirm.
-
-    Attributes:
-        stage: baseline, search or confirm.
-        arm: the arm's name, or empty.
-        tables: the study's settings that the outcomes depend on.
-        num_trials: how many trials there will be at most.
-        repeats: how often each configuration is trained in a row; 0 for a search, whose trials all differ.
-        prefix: what the names of its MLflow metrics begin with.
-        minutes: cut the search after so long.
-        keeps_weights: whether the last weights of every trial are kept.
-    """
-
-    stage: str
-    arm: str
-    tables: Mapping[str, Any]
-    num_trials: int
-    repeats: int = 0
-    prefix: str = ""
-    minutes: float | None = None
-    keeps_weights: bool = False
-
-    def folder_name(self, key: str) -> str:
-        """What the folder of its record is called."""
-        return "-".join(filter(None, (self.stage, self.arm, key)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """What its record keeps of it; the tables are among the facts."""
-        return {name: value for name, value in vars(self).items() if name != "tables"}
-
-    def name_of(self, number: int) -> str:
-        """The name of a trial's MLflow run."""
-        if not self.repeats:
-            return f"trial-{number:03d}"
-        index, repeat = divmod(number, self.repeats)
-        role = f"candidate-{index}" if index else "baseline"
-        return f"{role}-repeat-{repeat}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import METRICS, as_csv, curve_rows, trial_columns, trial_row
-from pipeline.stages.running import Bench, Result, Task, open_bench, open_crew, quiet, run
+from pipeline.stages.running import Bench, Result, open_bench, open_crew, quiet, run
+from pipeline.stages.task import Task
 from pipeline.study import Arm, Study
 from pipeline.training import Processes
 from pipeline.trial import Outcome

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop
-from pipeline.stages.running import Bench, Result, Task, open_crew
+from pipeline.stages.running import Bench, Result, open_crew
+from pipeline.stages.task import Task
 from pipeline.training import VirtualTrainer
 from pipeline.trial import Outcome
 

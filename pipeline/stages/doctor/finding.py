@@ -11,7 +11,7 @@ from pipeline.errors import DataError, PipelineError, StudyError, printable
 from pipeline.stages.current import in_use
 from pipeline.stages.project import Project
 from pipeline.stages.recorded import Recorded, readable
-from pipeline.stages.running import Task
+from pipeline.stages.task import Task
 from pipeline.study import Study
 
 MAX_NAMED = 8
