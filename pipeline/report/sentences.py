@@ -37,8 +37,8 @@ def answer(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """What tuning bought; then, where arms are compared, which arm did better."""
-    return [_bought(findings.evidence), *_compared(findings)]
+    """What tuning bought, and whether with longer training; then which of the compared arms did better."""
+    return [_bought(findings.evidence), *_trained(findings.evidence), *_compared(findings)]
 
 
 def mcnemar(evidence: Mapping[str, Any]) -> str:
@@ -115,7 +115,7 @@ def method(findings: Findings) -> list[str]:
         *_searches(study),
         f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {metric}. "
-        "Then the test split was opened, once.",
+        "Then the test split was opened, for the winner and the baseline alone.",
         "Each interval is a 95 % Student t interval over seeds: it covers the chance in initial weights and "
         "shuffling, not the choice of the images, which all models share. Differences are paired by seed.",
     ]
@@ -135,6 +135,13 @@ def _bought(evidence: Mapping[str, Any]) -> str:
     if difference.mean > 0:
         return f"Tuning took the test accuracy from {before} to {after} {by}."
     return f"Tuning did harm: it took the test accuracy from {before} down to {after} {by}."
+
+
+def _trained(evidence: Mapping[str, Any]) -> list[str]:
+    """Part of the gain may be owed to longer training, where it was longer."""
+    winner, baseline = (int(evidence[who]["configuration"]["epochs"]) for who in ("winner", "baseline"))
+    told = f"The winner trains for {wording.amount(winner, 'epoch')}, the baseline for {baseline:,}."
+    return [told] if winner != baseline else []
 
 
 def _compared(findings: Findings) -> list[str]:

@@ -18,6 +18,7 @@ from pipeline.space import DEFAULTS, Value
 from pipeline.stages import champion, weights
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
+from pipeline.stages.freshness import check_search
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, open_bench, quiet, run
@@ -40,6 +41,7 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
     with open_bench(project, name) as bench:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
         check_trials(path.parent, name)
+        check_search(project, bench.study, bench.card)
         found = candidates(bench.study, path)
         result = _retrain(bench, found)
         baseline, *others = _contenders(bench, found, result.outcomes)
@@ -144,7 +146,11 @@ class _Judge:
         write_json(folder / "evidence.json", evidence)
         write_text(folder / "config.json", self.model(winner, 0).to_json(indent=2, sort_keys=True) + "\n")
         write_bytes(folder / "model.weights.h5", self._weights(winner, 0).read_bytes())
-        wrong = np.flatnonzero(test.predicted[0] != test.labels)[:MAX_MISCLASSIFIED]
+        wrong = np.flatnonzero(test.predicted[0] != test.labels)
+        # Spread over all of them: images may lie in the order of their classes.
+        wrong = wrong[
+            np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)
+        ]
         arrays: dict[str, np.ndarray] = {
             "images": np.asarray(self._arrays.images[wrong]),
             "labels": test.labels[wrong],

@@ -6,7 +6,7 @@ import ast
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,14 @@ def code() -> str:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Which parts differ, in words: "study.space, packages.keras"."""
-    names = []
+    """Which parts differ, in words: "study.arm.fixed.epochs, study.space"."""
+    return ", ".join(_differing(old, new))
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for part in sorted({*old, *new}):
         before, after = old.get(part), new.get(part)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            inner = sorted({*before, *after})
-            names += [f"{part}.{key}" for key in inner if before.get(key) != after.get(key)]
-        elif before != after:
-            names.append(part)
-    return ", ".join(names)
+            yield from (f"{part}.{inner}" for inner in _differing(before, after))
+        elif before != after or (part in old) != (part in new):
+            yield part

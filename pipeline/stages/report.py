@@ -12,6 +12,7 @@ from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import read_json, write_json, write_text
 from pipeline.stages.delivery import deliver_owed, owed
+from pipeline.stages.freshness import check_evidence
 from pipeline.stages.project import Project
 from pipeline.stages.running import open_bench
 from pipeline.stages.tallies import check_count, check_trials, whole
@@ -73,6 +74,7 @@ def _findings(project: Project, name: str) -> writing.Findings:
         misclassified_predicted=_array(winner / "misclassified_predicted.npy", name),
     )
     check_trials(folder, name)
+    check_evidence(study, folder, found.evidence)
     check_count(folder / "baseline.csv", study.confirm.repeats, "baseline", name)
     num_confirmed = (1 + len(found.evidence["candidates"])) * found.evidence["repeats"]
     check_count(folder / "confirm.csv", num_confirmed, "confirm", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
     """How to start the MLflow UI on the store at `uri`.
 
     Raises:
-        StoreError: the store is impossible, or is a server, which has its own UI.
+        StoreError: the store is impossible, or is a server, which has its own UI; or the port is taken.
     """
     check_store(uri)
     if is_server(uri):
@@ -36,6 +37,7 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
             f"Open {hidden(uri)} in a browser.",
             hidden(uri),
         )
+    _check_free(port)
     path = database_path(uri)
     if path is not None and not path.exists():
         # The server would make the schema in place, and leave half of it when it is stopped.
@@ -50,6 +52,17 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
         *("--no-serve-artifacts", "--default-artifact-root", artifacts.absolute().as_uri()),
     )
     return Window(command, _environment(uri), f"http://{HOST}:{port}")
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as trial:
+        # As the server itself does: a port that was left a moment ago is free.
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            must, advice = "must be free for the MLflow UI.", "Name another one: study ui --port 5001"
+            raise StoreError.of(must, error.strerror or error, advice, f"port {port}") from error
 
 
 def _environment(uri: str) -> dict[str, str]:
