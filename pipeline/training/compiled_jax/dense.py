@@ -18,8 +18,8 @@ from pipeline.training.compiled_jax import adam, sweep
 
 # What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
 NAMES = frozenset(
-    {"model", "batch_size", "learning_rate", "dropout", "hidden_layers", "hidden_units", "filters"}
-    | {"activation", "rotation", "zoom", "epochs"}
+    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
+    | {"filters", "activation", "rotation", "zoom", "epochs"}
 )
 ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 # Of zero they make zero: the weights of a column that is all zero stay exactly zero.
@@ -76,21 +76,21 @@ class Network:
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
         self._numbers = {
-            "learning_rate": np.float32(configuration["learning_rate"]),
             "kept": np.float32(1 - dropout),
             "units": np.int32(units),
             "seeds": np.array([seed_of(f"dropout_{index}") for index in range(depth)], np.uint32),
         }
         self._epoch = epochs.function(str(configuration["activation"]), dropout > 0, self._batch_size)
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,), int32.
         """
         steps_done = np.int32(epochs_done * -(-len(order) // self._batch_size))
-        self._trained, sums = self._epoch(self._resident, self._trained, order, steps_done, self._numbers)
+        numbers = {**self._numbers, "learning_rate": np.float32(learning_rate)}
+        self._trained, sums = self._epoch(self._resident, self._trained, order, steps_done, numbers)
         return sums  # type: ignore[no-any-return]
 
     @property
@@ -144,7 +144,7 @@ def _epoch(
             return losses / counts.sum(), (losses, sweep.right(logits, labels, counts))
 
         (_, judged), gradients = jax.value_and_grad(mean, has_aux=True)(trained.variables)
-        return adam.updated(trained, gradients, _rate(numbers, count), count), judged
+        return adam.updated(trained, gradients, numbers["learning_rate"], count), judged
 
     trained, sums = sweep.train(resident, order, batch_size, trained, step)
 
@@ -155,11 +155,6 @@ def _epoch(
         return losses.sum(), sweep.right(probabilities, labels, counts)
 
     return trained, (*sums, *sweep.validate(resident, judge))
-
-
-def _rate(numbers: Any, count: Any) -> Any:  # noqa: ARG001  a schedule would look at it
-    """The learning rate of the step after so many."""
-    return numbers["learning_rate"]
 
 
 def _logits(variables: list[Any], activation: str, pixels: Any, numbers: Any, dropped: Any) -> Any:

@@ -47,15 +47,21 @@ class Layered:
         kinds = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
         # Copies: a step writes the new state over the old.
         self._state = tuple([jnp.array(variable.value) for variable in kind] for kind in kinds)
+        rate = model.optimizer.learning_rate
+        # Which of the optimizer's variables; none where the optimizer has a schedule.
+        self._rate = next((i for i, one in enumerate(model.optimizer.variables) if one is rate), None)
         self._step = jax.jit(self._stepped, donate_argnums=(0, 1))
         self._validate = jax.jit(self._validated)
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:  # noqa: ARG002  its optimizer counts
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:  # noqa: ARG002
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,), int32.
+            learning_rate: of an optimizer that has no schedule of its own; its steps it counts itself.
         """
+        if self._rate is not None:
+            self._state[2][self._rate] = jnp.float32(learning_rate)
         sums = sweep.nothing()
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
         for first in range(0, len(order), self._batch_size):

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class _Training(Protocol):
     """A trial's model, somewhere between its first and last epoch."""
 
-    def epoch(self, order: Any, epochs_done: int) -> sweep.Sums:
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch."""
 
     @property
@@ -75,7 +75,8 @@ class Compiled:
             return self._fit.epoch(number)
         slot = self._slots[number]
         order = shuffled(self._seed, slot.trial, slot.epochs_done + 1, len(self._resident.labels))
-        sums = slot.training.epoch(jnp.asarray(order, jnp.int32), slot.epochs_done)
+        rate = models.learning_rate(slot.trial.configuration, slot.epochs_done + 1, slot.trial.epochs)
+        sums = slot.training.epoch(jnp.asarray(order, jnp.int32), slot.epochs_done, rate)
         slot.epochs_done += 1
         return sweep.metrics(self._resident, sums)
 
