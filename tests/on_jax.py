@@ -73,7 +73,7 @@ def distance(first, second):
     [
         # Widths that are padded draw their dropout by another shape.
         {"batch_size": 64, "hidden_layers": 2, "hidden_units": 32, "dropout": 0.4},
-        {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01},
+        {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01, "schedule": "cosine"},
         {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 40},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
     ],
@@ -93,7 +93,7 @@ def test_after_100_steps_the_weights_and_metrics_are_those_of_fit(changes, tmp_p
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rotation": 0.1, "hidden_layers": 0, "batch_size": 50},
+        {"rotation": 0.1, "schedule": "cosine", "hidden_layers": 0, "batch_size": 50},
         {"model": "cnn", "filters": 4, "batch_size": 60},
     ],
     ids=str,
@@ -101,7 +101,7 @@ def test_after_100_steps_the_weights_and_metrics_are_those_of_fit(changes, tmp_p
 def test_other_models_have_the_weights_and_metrics_of_fit(changes, tmp_path):
     """Augmentation and convolutions draw what they draw in fit, and end at its weights and scores."""
     trial, fit, compiled = a_trial(**changes), Fit(*FEW), Compiled(*FEW)
-    expected, metrics = trained(fit, trial), trained(compiled, trial)
+    expected, metrics = trained(fit, trial, 2), trained(compiled, trial, 2)
     model = restored(compiled, trial, tmp_path)
     assert distance(restored(fit, trial, tmp_path), model) < 1e-5
     assert metrics == pytest.approx(expected, abs=1e-5)

@@ -34,34 +34,34 @@ class Layered:
 
     Args:
         model: compiled with sparse cross-entropy.
-        learning_rate: what its optimizer begins with.
     """
 
     # Not one call for all steps, as in `dense`: inside of a loop XLA leaves the slopes of convolutions as
     # it finds them, and on a CPU they then take five times as long.
 
-    def __init__(
-        self, resident: sweep.Resident, model: keras.Model, batch_size: int, learning_rate: float
-    ) -> None:
+    def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
         self._model = model
         self._resident = resident
         self._batch_size = batch_size
-        self._learning_rate = learning_rate
         model.optimizer.build(model.trainable_variables)
         kinds = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
         # Copies: a step writes the new state over the old.
         self._state = tuple([jnp.array(variable.value) for variable in kind] for kind in kinds)
+        rate = model.optimizer.learning_rate
+        # Which of the optimizer's variables; none where the optimizer has a schedule.
+        self._rate = next((i for i, one in enumerate(model.optimizer.variables) if one is rate), None)
         self._step = jax.jit(self._stepped, donate_argnums=(0, 1))
         self._validate = jax.jit(self._validated)
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:  # noqa: ARG002  its optimizer counts
+    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:  # noqa: ARG002
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,), int32.
+            learning_rate: of an optimizer that has no schedule of its own; its steps it counts itself.
         """
-        if learning_rate != self._learning_rate:
-            self._set_rate(learning_rate)
+        if self._rate is not None:
+            self._state[2][self._rate] = jnp.float32(learning_rate)
         sums = sweep.nothing()
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
         for first in range(0, len(order), self._batch_size):
@@ -77,12 +77,6 @@ class Layered:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         return self._model
-
-    def _set_rate(self, learning_rate: float) -> None:
-        optimizer = self._model.optimizer
-        is_rate = [variable is optimizer._learning_rate for variable in optimizer.variables]
-        self._state[2][is_rate.index(True)] = jnp.float32(learning_rate)
-        self._learning_rate = learning_rate
 
     def _validated(self, state: Any, resident: sweep.Resident) -> sweep.Judged:
         def judge(pixels: Any, labels: Any, counts: Any) -> sweep.Judged:

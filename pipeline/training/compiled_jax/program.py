@@ -66,8 +66,8 @@ class Compiled:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
             self._fit.start(trial)
             return
-        numbers = int(configuration["batch_size"]), float(configuration["learning_rate"])
-        self._slots[trial.number] = _Slot(trial, layered.Layered(self._resident, model, *numbers))
+        batch_size = int(configuration["batch_size"])
+        self._slots[trial.number] = _Slot(trial, layered.Layered(self._resident, model, batch_size))
 
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
