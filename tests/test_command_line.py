@@ -10,19 +10,8 @@ from conftest import TINY, run_in, write_study
 from pipeline.errors import StudyError
 from pipeline.training import places
 
-COMMANDS = (
-    "new",
-    "check",
-    "prepare",
-    "baseline",
-    "search",
-    "confirm",
-    "report",
-    "status",
-    "best",
-    "predict",
-    "ui",
-)
+STAGES = ("new", "check", "prepare", "baseline", "search", "confirm", "report")
+COMMANDS = (*STAGES, "status", "best", "sync", "replay", "predict", "doctor", "gc", "ui")
 
 
 def files_of(folder: Path) -> set[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 from clinic import HEALTHY, child, is_cured, mlflow, parent, runs, search_of, storage, visit
-from conftest import Repro, run_in
+from conftest import TINY, Repro, run_in, write_study
 
 from pipeline import tracking
 from pipeline.stages.doctor import runs as room
@@ -159,6 +159,18 @@ def test_mending_that_is_cut_short_is_gone_on_with(ran: Path, monkeypatch: pytes
         with pytest.raises(KeyboardInterrupt):
             visit(ran, fix=True)
     assert is_cured(ran, "1 recorded trial without a run: trial-000.")
+
+
+def test_an_old_record_keeps_what_its_run_says(ran: Path) -> None:
+    """Delivered once more after the study has changed, a run still has its own study file, data and commit."""
+    mlflow(ran).update_run(parent(ran, "baseline").info.run_id, status="RUNNING")
+    before = parent(ran, "baseline")
+    write_study(ran, "tiny", TINY.replace("seed      = 7", "seed      = 8"))
+    assert is_cured(ran, "baseline: the parent run is RUNNING")
+    after = parent(ran, "baseline")
+    assert after.data.tags == {**before.data.tags, "study.ended": "done"}
+    [file] = (ran / "mlruns/artifacts/tiny" / after.info.run_id).rglob("study.toml")
+    assert "seed      = 7" in file.read_text()
 
 
 def test_a_server_that_is_away_is_said(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clinic import HEALTHY, dead_pid, record, runs, visit
-from conftest import TINY, run_in, write_study
+from conftest import ONE_ARM, TINY, run_in, write_study
 
 from pipeline.errors import DataError, StoreError
 from pipeline.files import held
@@ -36,10 +36,8 @@ def test_confirm_keeps_the_weights_of_winner_and_baseline_alone(ran: Path) -> No
 
 def test_confirm_trains_again_what_was_removed(ran: Path) -> None:
     """After gc, and with its own files gone, confirm gives the same bytes; it retrains the baseline alone."""
-    places = [
-        ran / "studies/tiny" / name
-        for name in ("winner/model.weights.h5", "winner/evidence.json", "confirm.csv")
-    ]
+    names = ("winner/model.weights.h5", "winner/evidence.json", "confirm.csv")
+    places = [ran / "studies/tiny" / name for name in names]
     before = [path.read_bytes() for path in places]
     assert any("2 files" in line and "did not win" in line for line in cleaned(ran))
     for path in places:
@@ -83,10 +81,7 @@ def test_records_of_another_study_are_removed_and_their_runs_are_not(ran: Path) 
 
 def test_an_arm_that_is_compared_no_longer_is_removed(ran: Path) -> None:
     """Its record belongs to no search that the study would make."""
-    write_study(
-        ran, "tiny", TINY.replace('["optuna", "keras_tuner"]', '["optuna", "optuna_"]').replace("x", "x")
-    )
-    write_study(ran, "tiny", TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"] }\n', ""))
+    write_study(ran, "tiny", ONE_ARM)
     said = "".join(cleaned(ran))
     assert said.count("the study has no such arm any more") == 2
 

@@ -113,7 +113,9 @@ class StageRuns:
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": facts.commit,
         }
-        tags = {key: value for key, value in tags.items() if value}
+        # Of an old record delivered late the commit is no longer known: what its run says of it stays.
+        is_known = parent is None or facts.commit != "unknown"
+        tags = {key: value for key, value in tags.items() if value and (is_known or "commit" not in key)}
         if parent is None:
             parent = self._client.create_run(
                 self.experiment_id, start_time=self._started_ms, tags=tags, run_name=facts.title

@@ -81,11 +81,13 @@ def _living(path: Path) -> list[int]:
 
 
 def _may_be_dvc(pid: int) -> bool:
-    # After a restart of the machine the number may be another program's.
+    """Whether nothing speaks against it: after a restart the number may be another program's."""
     try:
-        return b"dvc" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return True
+    # A process that has only just been started shows no words yet.
+    return not words or b"dvc" in words
 
 
 def _remove_rwlock(path: Path) -> None:
