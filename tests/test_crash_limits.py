@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import TINY, environment, run_in, write_study
 
@@ -41,12 +40,8 @@ class Program:
         trouble, first, last = os.environ.get("FAKE_TROUBLE", "none,0,0").split(",")
         if int(first) <= number < int(last) and trouble == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
-        if int(first) <= number < int(last) and trouble == "memory":
-            raise MemoryError("Unable to allocate 9 GiB")
         drawn = seeds.stream(1, digest(self.trials[number]), self.done[number]) / 2**31
-        nan = int(first) <= number < int(last) and trouble == "diverges"
-        metrics = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), drawn)
-        return metrics | ({"loss": float("nan")} if nan else {})
+        return dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), drawn)
 
     def save(self, number, path):
         path.write_text("weights")
@@ -70,14 +65,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run_in(folder, "study", "prepare", "tiny").returncode == 0
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(SITE)
-    return folder
-
-
-def data(folder: Path) -> Path:
-    """Eight images to train on, and the same to validate."""
-    for split in ("train", "val"):
-        np.save(folder / f"{split}_images.npy", np.arange(512, dtype=np.uint8).reshape(8, 8, 8, 1))
-        np.save(folder / f"{split}_labels.npy", np.arange(8, dtype=np.int64) % 2)
     return folder
 
 
@@ -112,16 +99,12 @@ def untroubled(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> byte
     return trials(folder)
 
 
-@pytest.mark.parametrize("trouble", ["dies", "memory"])
-def test_three_accidents_in_a_row_end_the_search_and_leave_no_trace(
-    project: Path, untroubled: bytes, trouble: str
-) -> None:
+def test_three_accidents_in_a_row_end_the_search_and_leave_no_trace(project: Path, untroubled: bytes) -> None:
     """It names the three reasons; with the cause mended, the same command ends as if nothing had happened."""
-    end = search(project, trouble=f"{trouble},1,9")
+    end = search(project, trouble="dies,1,9")
     assert end.status == 2
     assert "training must not break off on 3 configurations in a row." in end.said
-    reason = "exit status -9" if trouble == "dies" else "MemoryError: Unable to allocate 9 GiB"
-    assert f"trial 1, 2, 3: the training process died 2 times ({reason})" in end.said
+    assert "trial 1, 2, 3: the training process died 2 times (exit status -9)" in end.said
     assert b'"failed"' not in recorded(project)
     assert search(project).status == 0
     assert trials(project) == untroubled
@@ -138,19 +121,10 @@ def test_a_single_accident_is_borne(project: Path) -> None:
     assert trials(project).decode().splitlines() == rows
 
 
-def test_divergence_ends_no_search(project: Path) -> None:
-    """Where every trial diverges, the search has its answer: all are failed, for good."""
-    assert search(project, trouble="diverges,0,9").status == 0
-    assert trials(project).count(b",failed,") == 5
-    assert trials(project).count(b"diverged at epoch 1: loss is nan") == 5
-
-
 @pytest.mark.parametrize(
     "crash",
     [
-        Crash("FULL", ("ask", ARM), 1),
         Crash("FULL", ("result", ARM), 3),
-        Crash("FULL", ("tell", ARM), 2),
         Crash("FULL", ("tracking", ARM), 1),
         Crash("FULL", ("write", "trials.csv"), 1),
     ],
@@ -171,11 +145,10 @@ def test_a_full_disk_is_said_and_outlived(project: Path, untroubled: bytes, cras
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 FULL = """
 set -u
-mount -t tmpfs -o size=6m tmpfs mlruns
-head -c 5900k /dev/zero > mlruns/filler
+mount -t tmpfs -o size=60m tmpfs mlruns
+head -c 60m /dev/zero > mlruns/filler
 study search tiny; echo "ended with $?"
 rm mlruns/filler
-mount -o remount,size=60m mlruns
 study search tiny; echo "ended with $?"
 """
 
@@ -191,17 +164,17 @@ def test_a_real_disk_that_is_full(project: Path, untroubled: bytes, monkeypatch:
     done = run_in(project, *NAMESPACE, "sh", "-c", FULL)
     ends = [line for line in done.stdout.splitlines() if line.startswith("ended with")]
     assert ends == ["ended with 2", "ended with 0"], done.stdout
-    assert "No space left on device" in done.stdout
+    assert "disk is full" in done.stdout
     assert "Traceback" not in done.stdout
     assert trials(project) == untroubled
 
 
-def test_a_configuration_that_is_too_large_costs_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_configuration_too_large_costs_itself(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With TensorFlow and a limit on memory: what does not fit fails by accident, what fits is trained."""
     monkeypatch.setenv("STUDY_WORKER_MEMORY_GB", "1.5")
-    settings = {"data_folder": str(data(tmp_path)), "num_classes": 2, "seed": 1, "threads": 1}
+    settings = {"data_folder": str(prepared / "data/tiny"), "num_classes": 10, "seed": 1, "threads": 1}
     settings |= {"trainer": "fit", "weights_folder": None}
     with Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as crew:
         for number, units in enumerate([20_000, 16]):
