@@ -162,7 +162,7 @@ def test_mending_that_is_cut_short_is_gone_on_with(ran: Path, monkeypatch: pytes
 
 
 def test_an_old_record_keeps_what_its_run_says(ran: Path) -> None:
-    """Delivered once more after the study has changed, a run still has its own study file, data and commit."""
+    """Delivered again after the study has changed, a run still has its own study file, data and commit."""
     mlflow(ran).update_run(parent(ran, "baseline").info.run_id, status="RUNNING")
     before = parent(ran, "baseline")
     write_study(ran, "tiny", TINY.replace("seed      = 7", "seed      = 8"))
