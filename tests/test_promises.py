@@ -19,7 +19,7 @@ PROMISES = {
         "test_pipeline.py::test_more_trials_extend_and_another_space_starts_anew",
     ],
     "Any old trial can be replayed.": ["test_replay.py"],
-    "The test split is opened once.": [
+    "The test split is opened by confirm alone.": [
         "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
         "test_champion.py",
     ],

@@ -263,3 +263,17 @@ def test_another_package_is_not_comparable(searched: Path, tmp_path: Path) -> No
     done = replayed(searched, tmp_path, edit, "2")
     assert done.returncode == 0, done.stdout
     assert "trial 2: not comparable: packages.keras changed since; " in done.stdout
+
+
+@pytest.mark.slow
+def test_a_record_of_another_backend_is_not_trained(searched: Path, tmp_path: Path) -> None:
+    """Its trials began with other weights; the message names the backend to choose."""
+
+    def edit(record: Path) -> None:
+        facts = json.loads((record / "facts.json").read_text())
+        facts["machine"]["backend"] = "jax"
+        (record / "facts.json").write_text(json.dumps(facts))
+
+    done = replayed(searched, tmp_path, edit, "2")
+    assert done.returncode == 2
+    assert "Received: tensorflow. Run with KERAS_BACKEND=jax." in done.stdout

@@ -174,6 +174,13 @@ def test_an_improvement_is_told_with_its_interval() -> None:
     )
 
 
+def test_longer_training_is_told() -> None:
+    """A gain that may be owed to more epochs is not left to the reader to find."""
+    findings = made(compare=FIXED)
+    findings.evidence["winner"]["configuration"]["epochs"] = 12
+    assert answer(findings).endswith("The winner trains for 12 epochs, the baseline for 6.")
+
+
 def test_a_loss_is_told_as_harm() -> None:
     """When the interval lies below 0 the answer does not speak of a gain."""
     worse = [accuracy - 0.01 for accuracy in BEFORE]

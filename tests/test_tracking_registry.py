@@ -62,6 +62,7 @@ def test_a_winner_is_registered_with_its_run(registered, client):
     [parent], _ = runs(client)
     assert version.run_id == parent.info.run_id
     assert parent.outputs.model_outputs
+    assert parent.data.metrics["winner_test_accuracy"] == 0.98
 
 
 def test_a_registered_model_says_what_it_takes(registered, client):

@@ -1,5 +1,6 @@
 """Stores that MLflow cannot use are refused before training; passwords are never shown."""
 
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -151,6 +152,16 @@ def test_the_ui_is_for_this_machine_only(tmp_path):
     assert window.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert window.environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert window.address == "http://127.0.0.1:5123"
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path):
+    """Before MLflow is started, which would end with a line of its own and success."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match=f"port {port}: must be free for the MLflow UI"):
+            ui_command(mlflow_database(tmp_path, _revisions()[1]), tmp_path, port=port)
 
 
 def test_a_password_never_stands_in_the_uis_command(tmp_path):

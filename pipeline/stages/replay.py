@@ -64,7 +64,7 @@ def replay(project: Project, name: str, words: Sequence[str], sample: int | None
         sample: so many of them instead, drawn by the study's seed.
 
     Raises:
-        StudyError: a trial is not in the record.
+        StudyError: a trial is not in the record, or the record is of another backend.
         DataError: nothing is recorded; or, after all lines, a trial has not given its numbers again.
         StudyError, DataError, StoreError: see `open_bench`.
     """
@@ -190,6 +190,11 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _verdicts(bench: Bench, record: Record, numbers: Sequence[int]) -> dict[int, Verdict]:
     """Train trials of one record again and judge them, by number; MLflow is told."""
+    trained_on = dict(record.facts.get("machine", {})).get("backend", "tensorflow")
+    if trained_on != bench.environment["backend"]:
+        # Their initial weights differ, so nothing of the two could be compared.
+        must, advice = "must be the one that trained the record.", f"Run with KERAS_BACKEND={trained_on}."
+        raise StudyError.of(must, bench.environment["backend"], advice, "KERAS_BACKEND")
     if record.changed:
         bench.progress.say(f"replay {record.arm}: not comparable, this has changed: {record.changed}.")
     again = _trained(bench, record, [record.outcomes[number] for number in numbers])
