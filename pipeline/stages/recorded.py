@@ -137,7 +137,8 @@ def deliver(bench: Bench, one: Recorded, is_current: bool) -> None:
     """
     if not is_current:
         # An old record keeps its study file, its data and its commit: today's must not be said of it.
-        about = {name: value for part in KNOWN for name, value in one.facts[part].items()}
+        known = {name: value for part in KNOWN for name, value in one.facts[part].items()}
+        about = {name: value for name, value in known.items() if name in bench.environment}
         study = replace(bench.study, text="")
         bench = replace(bench, study=study, card={"sha256": one.facts["data"]}, environment=about)
     status = "FINISHED" if one.done else "KILLED"
