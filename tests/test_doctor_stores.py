@@ -8,7 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from clinic import HEALTHY, child, is_cured, mlflow, parent, runs, search_of, storage, visit
+from clinic import HEALTHY, child, is_cured, mlflow, parent, record, runs, search_of, storage, visit
 from conftest import TINY, Repro, run_in, write_study
 
 from pipeline import tracking
@@ -54,6 +54,17 @@ def test_a_trial_that_is_not_what_was_recorded_is_written_again(ran: Path, chang
     with closing(sqlite3.connect(ran / "mlruns/optuna.db")) as database, database:
         database.execute(change, (number,))
     assert is_cured(ran, "search optuna: 1 trial not what was recorded: 2.")
+
+
+def test_a_trial_that_is_recorded_no_longer_is_taken_away(ran: Path) -> None:
+    """The trials after it keep their numbers; in Optuna a failed one holds its place."""
+    path, before = record(ran, "search-optuna") / "record.jsonl", search_of(ran).trials
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if b'{"number":2,' not in line]
+    path.write_bytes(b"".join(lines))
+    assert is_cured(ran, "1 trial not what was recorded: 2.", "1 run without a recorded trial: trial-002.")
+    after = search_of(ran).trials
+    assert [trial.state.name for trial in after] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [trial.value for trial in after[3:]] == [trial.value for trial in before[3:]]
 
 
 def test_a_trial_that_the_storage_has_lost_is_written_again(ran: Path) -> None:
@@ -162,7 +173,7 @@ def test_mending_that_is_cut_short_is_gone_on_with(ran: Path, monkeypatch: pytes
 
 
 def test_an_old_record_keeps_what_its_run_says(ran: Path) -> None:
-    """Delivered again after the study has changed, a run still has its own study file, data and commit."""
+    """Delivered once more after the study has changed, a run has its own study file and commit still."""
     mlflow(ran).update_run(parent(ran, "baseline").info.run_id, status="RUNNING")
     before = parent(ran, "baseline")
     write_study(ran, "tiny", TINY.replace("seed      = 7", "seed      = 8"))

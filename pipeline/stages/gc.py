@@ -48,10 +48,9 @@ def gc(project: Project, name: str | None, dry_run: bool) -> Iterator[str]:
         DataError: the data are not prepared, so that nobody can tell what is in use.
         StoreError: a living process runs the study.
     """
-    names = [name] if name else sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
-    for each in names:
-        holder = holder_of(project.lock(each)) if project.work(each).is_dir() else ""
-        if holder:
+    known = sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
+    for each in [name] if name else [one for one in known if project.work(one).is_dir()]:
+        if holder := holder_of(project.lock(each)):
             raise StoreError.of(
                 f"the study {each} must not be running.",
                 f"it is held by {holder}",
@@ -59,8 +58,10 @@ def gc(project: Project, name: str | None, dry_run: bool) -> Iterator[str]:
                 str(project.lock(each)),
             )
         waste = list(_waste(project, each))
+        # Where there is nothing to remove, nothing is made either, not even a lock.
         with held_alone(project, each) if waste and not dry_run else nullcontext():
-            yield from _removed(each, waste, dry_run)
+            # Looked at again: a stage may have run until the study was held.
+            yield from _removed(each, list(_waste(project, each)) if waste else [], dry_run)
 
 
 def _removed(name: str, waste: list[Waste], dry_run: bool) -> Iterator[str]:
