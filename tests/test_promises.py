@@ -28,7 +28,14 @@ PROMISES = {
         "test_tracking_outage.py",
         "test_crash_tracking.py",
     ],
+    "What breaks is found and mended.": [
+        "test_doctor.py",
+        "test_doctor_stores.py",
+        "test_doctor_results.py",
+        "test_gc.py",
+    ],
     "What is wrong is said once.": [
+        "test_bad_inputs.py",
         "test_command_line.py::test_check_finds_every_problem_in_one_go",
         "test_study_refused.py",
     ],

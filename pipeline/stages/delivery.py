@@ -67,10 +67,12 @@ def _delivered(bench: Bench, one: Recorded, patience_seconds: float) -> int:
 
 def _as_it_was(bench: Bench, one: Recorded) -> Bench:
     """The bench with the record's own study file; today's data and commit only if they are the record's."""
-    bench = replace(bench, study=replace(bench.study, text=one.study_text))
-    if fingerprint.key(fingerprint.facts(one.task.tables, bench.card["sha256"])) == one.key:
+    now = fingerprint.key(fingerprint.facts(one.task.tables, bench.card["sha256"]))
+    if (now, bench.study.text) == (one.key, one.study_text):
         return bench
-    about = {name: value for part in KNOWN for name, value in one.facts[part].items()}
+    bench = replace(bench, study=replace(bench.study, text=one.study_text))
+    known = {name: value for part in KNOWN for name, value in one.facts[part].items()}
+    about = {name: value for name, value in known.items() if name in bench.environment}
     return replace(bench, card={"sha256": one.facts["data"]}, environment=about)
 
 

@@ -69,11 +69,12 @@ class StageRuns:
         self._children = self._known_children()
 
     def keep_files(self) -> None:
-        """Keep the study file and the data card with the parent run, if there is a study file."""
-        if not self._facts.study_text:
-            return
-        self._client.log_text(self.parent_id, self._facts.study_text, "study.toml")
-        self._client.log_dict(self.parent_id, dict(self._facts.data_card), "card.json")
+        """Keep the study file and the data card, as far as they are known, with the parent run."""
+        if self._facts.study_text:
+            self._client.log_text(self.parent_id, self._facts.study_text, "study.toml")
+        # Of data that are no longer there, only the hash is known.
+        if {*self._facts.data_card} > {"sha256"}:
+            self._client.log_dict(self.parent_id, dict(self._facts.data_card), "card.json")
 
     def put(self, entry: Entry) -> None:
         """Bring the run of a trial up to date: made, completed, replaced, or left as it is."""

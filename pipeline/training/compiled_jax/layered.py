@@ -53,12 +53,17 @@ class Layered:
         self._step = jax.jit(self._stepped, donate_argnums=(0, 1))
         self._validate = jax.jit(self._validated)
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:  # noqa: ARG002
+    def epoch(
+        self,
+        order: Any,
+        epochs_done: int,  # noqa: ARG002  its optimizer counts its steps
+        learning_rate: float,
+    ) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,), int32.
-            learning_rate: of an optimizer that has no schedule of its own; its steps it counts itself.
+            learning_rate: of an optimizer that has no schedule of its own.
         """
         if self._rate is not None:
             self._state[2][self._rate] = jnp.float32(learning_rate)
