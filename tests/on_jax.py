@@ -21,7 +21,7 @@ COMPILED = tempfile.TemporaryDirectory()
 set_up(THREADS, COMPILED.name)
 
 from pipeline.training.compiled_jax import Compiled, dense, layered  # noqa: E402  JAX is set up before it is used
-from pipeline.training.fit import Fit  # noqa: E402
+from pipeline.training.fit import Fit  # noqa: E402  after the set-up
 
 NUM_CLASSES = 5
 # No batch size divides it.

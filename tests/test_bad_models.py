@@ -45,7 +45,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     model = network(units=2)
     registered = register_winner(
         project.tracking_uri, project.artifacts, facts, model=model, input_example=IMAGES[:2, ..., None],
-        fingerprint="f", tags={"data_sha256": card["sha256"]}, requirements=[],
+        fingerprint="f", tags={"data_sha256": card["sha256"]}, metrics={}, requirements=[],
     )  # fmt: skip
     crown(project.tracking_uri, "tiny", registered.version)
     np.save(root / "new.npy", IMAGES)

@@ -95,7 +95,7 @@ def before(owner: Any, name: str, pass_by: Callable[..., None], after: bool = Fa
 def ordered(crew: Any, index: int, message: dict[str, Any]) -> None:
     """An epoch was ordered; the crew's folder is named after its stage and arm."""
     if message["do"] == "epoch":
-        come_by("epoch", place(crew._log_folder), worker=crew._hands[index].process.pid)
+        come_by("epoch", place(crew.log_folder), worker=crew._hands[index].process.pid)
 
 
 def place(folder: Path) -> str:

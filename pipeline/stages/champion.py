@@ -49,6 +49,11 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
         input_example=_example(bench),
         fingerprint=fingerprint,
         tags=tags,
+        metrics={
+            "winner_test_accuracy": winner["test_accuracy"]["mean"],
+            "baseline_test_accuracy": evidence["baseline"]["test_accuracy"]["mean"],
+            "test_accuracy_gained": evidence["difference"]["mean"],
+        },
         requirements=[f"{package}=={version(package)}" for package in (*REQUIREMENTS, *BACKENDS[backend()])],
     )
     if is_granted:

@@ -1,4 +1,4 @@
-"""confirm: the best few and the baseline on fresh seeds; then the test split is opened, once."""
+"""confirm: the best few and the baseline on fresh seeds; then the test split is opened, for two of them."""
 
 from __future__ import annotations
 

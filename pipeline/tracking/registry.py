@@ -63,6 +63,7 @@ def register_winner(
     input_example: np.ndarray,
     fingerprint: str,
     tags: Mapping[str, str],
+    metrics: Mapping[str, float],
     requirements: Sequence[str],
 ) -> RegisteredModel:
     """Log a Keras model with the stage's run and register it under the study's name.
@@ -77,6 +78,7 @@ def register_winner(
         input_example: (1 to 5, height, width, channels), uint8, 0-255.
         fingerprint: tells this winner from another.
         tags: for the version.
+        metrics: for the stage's run: what the model was measured to do.
         requirements: pinned packages, such as keras==3.15.1.
     Raises:
         StoreError: MLflow does not answer, or refuses.
@@ -91,6 +93,9 @@ def register_winner(
         experiment_id = experiment(client, facts.study, place)
         parent = find_parent(client, experiment_id, facts.stage, facts.key, facts.arm)
         run_id = parent.info.run_id if parent else None
+        if run_id is not None:
+            for name, value in metrics.items():
+                client.log_metric(run_id, name, value)
         logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
         _save(model, Path(folder), logged, run_id, input_example, requirements)
         digest = sha256(Path(folder) / KERAS_FILE)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 FINAL = ("FINISHED", "FAILED", "KILLED")
+# Else the UI opens on pages about language models.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def experiment(client: MlflowClient, name: str, place: str | None) -> str:
     """The id of the study's experiment: found, restored, or made with its artifacts at `place`."""
     known = client.get_experiment_by_name(name)
     if known is None:
-        return client.create_experiment(name, artifact_location=place)
+        return client.create_experiment(name, artifact_location=place, tags=KIND)
     if known.lifecycle_stage == "deleted":
         client.restore_experiment(known.experiment_id)
     experiment_id: str = known.experiment_id
