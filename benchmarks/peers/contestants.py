@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks.peers.workload import STUDY
 
 TENSORFLOW: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow"}
+JAX: Mapping[str, str] = {"KERAS_BACKEND": "jax"}
 NOT_INSTALLED = "not installed"
 
 
@@ -43,12 +44,11 @@ CONTESTANTS = {
         Contestant("keras_tuner", "Keras Tuner around fit", ("benchmarks.peers.with_keras_tuner",)),
         Contestant("optuna", "Optuna around fit", ("benchmarks.peers.with_optuna",)),
         Contestant("optuna_tuned_tensorflow", "Optuna around a tuned fit, TensorFlow", TUNED),
-        Contestant(
-            "optuna_tuned_jax", "Optuna around a tuned fit, JAX", TUNED, {"KERAS_BACKEND": "jax"}, "jax"
-        ),
+        Contestant("optuna_tuned_jax", "Optuna around a tuned fit, JAX", TUNED, JAX, "jax"),
         Contestant("ray_tune", "Ray Tune around fit", ("benchmarks.peers.with_ray",), needs="ray"),
         Contestant(
             "ours_tensorflow", "This project, TensorFlow", ("pipeline", "search", STUDY), is_ours=True
         ),
+        Contestant("ours_jax", "This project, JAX", ("pipeline", "search", STUDY), JAX, "jax", is_ours=True),
     )
 }
