@@ -93,9 +93,11 @@ def before(owner: Any, name: str, pass_by: Callable[..., None], after: bool = Fa
 
 
 def ordered(crew: Any, index: int, message: dict[str, Any]) -> None:
-    """An epoch was ordered; the crew's folder is named after its stage and arm."""
+    """An epoch was ordered, by the arm that is searched now or by the stage that the folder names."""
     if message["do"] == "epoch":
-        come_by("epoch", place(crew.log_folder), worker=crew._hands[index].process.pid)
+        folder = crew.log_folder
+        arm = searched[-1] if folder.name == "search" else place(folder)
+        come_by("epoch", arm, worker=crew._hands[index].process.pid)
 
 
 def place(folder: Path) -> str:
@@ -103,8 +105,15 @@ def place(folder: Path) -> str:
     return folder.name.rsplit("-", 1)[0].removeprefix("search-")
 
 
+def watched(assignment: Any) -> Watched:
+    """The arm's engine, its arm noted: arms are searched one after the other."""
+    searched.append(assignment.arm.name)
+    return Watched(open_engine(assignment), assignment.arm.name)
+
+
+searched: list[str] = []
 open_engine = search_stage.open_engine
-search_stage.open_engine = lambda assignment: Watched(open_engine(assignment), assignment.arm.name)
+search_stage.open_engine = watched
 before(Processes, "_tell", ordered, after=True)
 before(Ledger, "append", lambda ledger, *_: come_by("result", place(ledger.path.parent)))
 before(StageRuns, "_fill", lambda runs, *_: come_by("tracking", runs._facts.arm or runs._facts.stage))
