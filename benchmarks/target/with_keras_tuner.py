@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import keras
 import keras_tuner  # noqa: TID251  a peer is what people write without the project
 
-from benchmarks.peers.task import build, load, read
-from benchmarks.target.progress import BATCH_SIZES, watch
-
-
-class Classifier(keras_tuner.HyperModel):
-    """The model, and its fit with a batch size that is searched too."""
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The model of the trial's hyperparameters."""
-        return build(
-            {
-                "learning_rate": hp.Float("learning_rate", 1e-4, 1e-2, sampling="log"),
-                "dropout": hp.Float("dropout", 0.0, 0.5),
-                "hidden_layers": hp.Int("hidden_layers", 1, 3),
-                "hidden_units": hp.Int("hidden_units", 64, 512, step=64),
-            }
-        )
-
-    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        """Train the model by the trial's batch size."""
-        return model.fit(*args, batch_size=hp.Choice("batch_size", BATCH_SIZES), **kwargs)
+from benchmarks.peers.task import load, read
+from benchmarks.peers.with_keras_tuner import Classifier
+from benchmarks.target.progress import watch
 
 
 def main() -> None:
