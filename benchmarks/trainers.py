@@ -107,8 +107,8 @@ def _train(name: str) -> Json:
 
 def _program(name: str) -> Any:
     from pipeline.data.idx import read_idx
+    from pipeline.training.compiled import Compiled
     from pipeline.training.fit import Fit
-    from pipeline.training.framework import compiled_program
 
     folder = Path(os.environ["STUDY_RAW_MNIST"])
     images = read_idx(folder / "train-images-idx3-ubyte.gz", (28, 28))[..., None]
@@ -116,7 +116,7 @@ def _program(name: str) -> Any:
     train, val = (
         (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
     )
-    return (Fit if name == "fit" else compiled_program)(train, val, NUM_CLASSES, 1)
+    return (Fit if name == "fit" else Compiled)(train, val, NUM_CLASSES, 1)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:

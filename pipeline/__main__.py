@@ -252,10 +252,10 @@ def _leave(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the si
 
 def _project() -> Project:
     from pipeline.stages.project import Project
-    from pipeline.training import backend
+    from pipeline.training import slots
 
-    # Before anything is written or read: Keras itself would say it late and at length.
-    backend()
+    # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
+    slots()
     return Project.here()
 
 

@@ -20,7 +20,8 @@ from pipeline.trial import Trial
 COMPILED = tempfile.TemporaryDirectory()
 set_up(THREADS, COMPILED.name)
 
-from pipeline.training.compiled_jax import Compiled, dense, layered  # noqa: E402  JAX is set up before it is used
+from pipeline.training.compiled import Compiled, on_jax, program  # noqa: E402  JAX is set up before it is used
+from pipeline.training.compiled.on_jax import dense, layered  # noqa: E402  likewise
 from pipeline.training.fit import Fit  # noqa: E402  after the set-up
 
 NUM_CLASSES = 5
@@ -113,7 +114,7 @@ def test_padding_stays_exactly_zero(activation):
     """Units that fill a layer up to its compiled width never get a weight."""
     trial, compiled = a_trial(activation=activation, hidden_layers=2), Compiled(*FEW)
     trained(compiled, trial, 3)
-    kernels = compiled._slots[0].training._trained.variables
+    kernels = compiled._slots[0].training.trained.variables
     assert [kernel.shape for kernel in kernels[::2]] == [(81, 32), (32, 32), (32, 5)]
     assert all(not np.any(kernel[..., 24:]) for kernel in kernels[:4])
     assert not np.any(kernels[2][24:])
@@ -135,7 +136,8 @@ def test_one_program_serves_rates_seeds_and_near_widths():
     for number, units in enumerate((17, 24, 32)):
         changes = {"dropout": 0.1 + number / 10, "learning_rate": 0.001 * (number + 1), "hidden_units": units}
         trained(compiled, a_trial(number, **changes))
-    assert compiled._dense.function("relu", True, 32)._cache_size() == 1
+    [call] = compiled._dense._alone.values()
+    assert call._cache_size() == 1
 
 
 def test_the_saved_weights_give_the_recorded_score(tmp_path):
@@ -189,15 +191,76 @@ def test_what_it_cannot_train_it_refuses_in_words(model, reason):
 
 def test_what_it_cannot_train_plain_fit_trains_and_the_log_says_why(monkeypatch, caplog):
     """A model that is refused is trained as plain fit trains it, with a sentence that says why."""
-    monkeypatch.setattr(dense, "serves", lambda _: False)
-    monkeypatch.setattr(layered, "refusal", lambda _: "it is to run eagerly")
+    monkeypatch.setattr(program, "is_dense", lambda _: False)
+    monkeypatch.setattr(on_jax, "refusal", lambda _: "it is to run eagerly")
     trial, fit, compiled = a_trial(hidden_layers=0), Fit(*FEW), Compiled(*FEW)
     assert trained(compiled, trial) == trained(fit, trial)
     assert "trial 0 is trained by plain fit: it is to run eagerly." in caplog.text
     compiled.drop(0)
 
 
-def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
-    """A configuration with a new hyperparameter is never trained as if it were not there."""
-    assert dense.serves(DEFAULTS)
-    assert not dense.serves({**DEFAULTS, "label_smoothing": 0.1})
+# One shape: widths that are filled up to the same, and rates and seeds of their own.
+ALIKE = [{"dropout": 0.1 * (1 + number), "hidden_units": units} for number, units in enumerate((20, 24, 32))]
+
+
+def together(packed, numbers):
+    """The metrics of an epoch of each trial, in as few calls as the program makes of them."""
+    found, left = {}, list(numbers)
+    while left:
+        found |= packed.epochs(left)
+        left = [number for number in left if number not in found]
+    return found
+
+
+def test_packed_networks_have_the_weights_and_metrics_of_networks_that_train_alone(tmp_path):
+    """Whoever sits beside them, and where one begins while another is in the middle, or makes a pause."""
+    packed, alone = Compiled(*UNEVEN, slots=4), Compiled(*UNEVEN)
+    trials = [a_trial(number, **changes) for number, changes in enumerate(ALIKE)]
+    expected = [trained(alone, trial, 2 + trial.number) for trial in trials]
+    packed.start(trials[2])
+    together(packed, [2])
+    packed.start(trials[0])
+    packed.start(trials[1])
+    metrics = {}
+    for numbers in ([0, 2], [1], [2, 0, 1], [1, 2]):
+        metrics |= together(packed, numbers)
+    for trial in trials:
+        pair = (restored(program, trial, tmp_path) for program in (packed, alone))
+        assert distance(*pair) < 1e-5
+        assert metrics[trial.number] == pytest.approx(expected[trial.number], abs=1e-5)
+
+
+def test_one_call_trains_all_networks_of_a_shape():
+    """And none of another shape: those are left for the next call."""
+    packed = Compiled(*FEW, slots=2)
+    for number, changes in enumerate([*ALIKE, {"dropout": 0.1, "batch_size": 64}]):
+        packed.start(a_trial(number, **changes))
+    assert [sorted(packed.epochs(numbers)) for numbers in ([0, 3, 1, 2], [2, 3], [3])] == [[0, 1], [2], [3]]
+
+
+def test_neighbours_in_a_pack_leave_no_trace():
+    """Bit for bit: alone in its pack, in another seat, among neighbours that come and go."""
+    curves = []
+    for neighbours in ([], ALIKE[:1], ALIKE[:2]):
+        packed = Compiled(*FEW, slots=3)
+        for number, changes in enumerate(neighbours):
+            packed.start(a_trial(1 + number, **changes))
+        packed.start(a_trial(**ALIKE[2]))
+        curves.append([together(packed, [*range(1 + len(neighbours))])[0]])
+        packed.drop(1)
+        curves[-1].append(packed.epoch(0))
+    assert curves[0] == curves[1] == curves[2]
+
+
+def test_a_pack_that_all_have_left_takes_no_memory():
+    """A seat is free for the next as soon as its trial is dropped."""
+    packed = Compiled(*FEW, slots=2)
+    for number in range(2):
+        packed.start(a_trial(number, **ALIKE[0]))
+    pack = packed._slots[0].pack
+    packed.drop(0)
+    packed.start(a_trial(2, **ALIKE[1]))
+    assert packed._slots[2].pack is pack
+    packed.drop(1)
+    packed.drop(2)
+    assert pack._trained is None

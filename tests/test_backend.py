@@ -7,7 +7,7 @@ from conftest import run_in
 
 from pipeline.errors import StudyError
 from pipeline.stages import fingerprint
-from pipeline.training import backend
+from pipeline.training import backend, machine
 
 
 def test_it_is_tensorflow_unless_the_environment_says_otherwise(monkeypatch):
@@ -38,6 +38,27 @@ def test_another_backend_is_refused_before_anything_is_written(project, command)
         "KERAS_BACKEND: must be tensorflow or jax.\nReceived: 'torch'. Change it, or unset it.\n"
     )
     assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize("given", ["0", "many", "1025"])
+def test_slots_that_are_no_number_are_refused_before_anything_is_written(project, given):
+    """Exit code 2, one message, no file; a search on TensorFlow, which has no slots, does not look."""
+    before = sorted(project.rglob("*"))
+    done = run_in(project, "env", "KERAS_BACKEND=jax", f"STUDY_SLOTS={given}", "study", "search", "tiny")
+    assert done.returncode == 2
+    assert done.stdout == (
+        f"STUDY_SLOTS: must be a whole number from 1 to 1024.\nReceived: {given!r}. Change it, or unset it.\n"
+    )
+    assert sorted(project.rglob("*")) == before
+
+
+def test_slots_are_part_of_the_fingerprint(monkeypatch):
+    """On JAX, where a program of many slots may round otherwise than one of few; TensorFlow has one."""
+    monkeypatch.setenv("STUDY_SLOTS", "8")
+    assert machine()["slots"] == "1"
+    pytest.importorskip("jax", reason="JAX is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert machine()["slots"] == "8"
 
 
 def test_results_of_two_backends_are_never_taken_for_each_other(monkeypatch):

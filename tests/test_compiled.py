@@ -16,7 +16,8 @@ from pipeline.trial import Trial
 
 set_up(THREADS)
 
-from pipeline.training.compiled import Compiled, dense  # noqa: E402  TensorFlow is set up before it is used
+from pipeline.training.compiled import Compiled  # noqa: E402  TensorFlow is set up before it is used
+from pipeline.training.compiled.program import is_dense  # noqa: E402  likewise
 from pipeline.training.evaluation import restore  # noqa: E402  likewise
 from pipeline.training.fit import Fit  # noqa: E402  likewise
 
@@ -162,8 +163,8 @@ def test_a_dropped_trial_is_forgotten():
 
 def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
     """A configuration with a new hyperparameter is never trained as if it were not there."""
-    assert dense.serves(DEFAULTS)
-    assert not dense.serves({**DEFAULTS, "label_smoothing": 0.1})
+    assert is_dense(DEFAULTS)
+    assert not is_dense({**DEFAULTS, "label_smoothing": 0.1})
 
 
 def test_auto_is_compiled():

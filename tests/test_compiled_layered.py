@@ -6,7 +6,8 @@ import pytest
 from test_compiled import DATA, NUM_CLASSES, SHAPE, a_trial, trained, weights
 
 from pipeline import models
-from pipeline.training.compiled import Compiled, layered
+from pipeline.training.compiled import Compiled
+from pipeline.training.compiled.on_tensorflow import layered
 from pipeline.training.fit import Fit
 
 

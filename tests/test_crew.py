@@ -25,11 +25,17 @@ from pathlib import Path
 class Program:
     """Epoch k of a trial scores its width and k; what its configuration asks for goes wrong at that epoch."""
 
-    def __init__(self, folder):
-        self.folder, self.trials, self.done = Path(folder), {}, {}
+    def __init__(self, folder, slots):
+        self.folder, self.slots, self.trials, self.done = Path(folder), slots, {}, {}
 
     def start(self, trial):
         self.trials[trial.number], self.done[trial.number] = trial.configuration, 0
+
+    def epochs(self, numbers):
+        if self.slots > 1:
+            with (self.folder / "calls").open("a") as calls:
+                print(*sorted(self.trials[number]["width"] for number in numbers), file=calls)
+        return {number: self.epoch(number) for number in numbers}
 
     def epoch(self, number):
         asked = self.trials[number]
@@ -58,7 +64,11 @@ def open_program(settings):
     if settings.get("crash"):
         raise ValueError("our own mistake")
     print("a library greets")
-    return Program(settings["folder"]), "a fake"
+    silent = Path(settings["folder"]) / "silent"
+    if silent.exists():
+        silent.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return Program(settings["folder"], settings.get("slots", 1)), "a fake"
 
 fake = types.ModuleType("pipeline.training.framework")
 fake.open_program = open_program
@@ -180,6 +190,34 @@ def test_a_worker_that_cannot_start_says_where_to_look(opened):
     with opened(1, crash=True) as crew, pytest.raises(StoreError, match=message):
         run(crew, trials({}))
     assert "our own mistake" in (crew.log_folder / "worker-0.log").read_text()
+
+
+def test_a_worker_that_falls_silent_while_it_starts_is_replaced(opened, monkeypatch):
+    """By one that starts; no trial is blamed for it."""
+    monkeypatch.setenv("STUDY_GIVE_UP_SECONDS", "1")
+    with opened(1) as crew:
+        (Path(crew._settings["folder"]) / "silent").touch()
+        done = run(crew, trials({}, {"dies": [2]}))
+    assert scores(done) == expected(2)
+
+
+def test_trials_in_flight_share_a_call_where_the_program_can(opened):
+    """All that wait are offered together, so that no seat stays empty while others wait."""
+    with opened(1, slots=4) as crew:
+        done = run(crew, trials(*[{}] * 6, epochs=4), parallel=4)
+        calls = (Path(crew._settings["folder"]) / "calls").read_text().split("\n")
+    assert scores(done) == expected(6, epochs=4)
+    assert "0 1 2 3" in calls
+    assert max(len(call.split()) for call in calls) == 4
+
+
+@pytest.mark.parametrize("wrong", [{"raises": 2}, {"dies": [2, 2, 2]}])
+def test_a_call_of_several_that_fails_ends_its_worker_and_fails_that_trial_alone(opened, wrong):
+    """Whose fault it was shows when they are trained one a call, from their first epoch; others end well."""
+    with opened(1, slots=3) as crew:
+        done = run(crew, trials({}, {}, wrong, {}, epochs=4), parallel=4)
+    assert [one.state for one in done] == ["complete", "complete", "failed", "complete"]
+    assert scores(done)[:2] + scores(done)[3:] == [expected(4, 4)[number] for number in (0, 1, 3)]
 
 
 def test_what_a_worker_refuses_is_said_as_it_says_it(opened):

@@ -23,15 +23,15 @@ from pipeline.trial import Trial
 
 pytestmark = pytest.mark.slow
 HAS_JAX = importlib.util.find_spec("jax") is not None
-ON_JAX = "compiled-jax"
-TRAINERS = [
-    "fit",
-    "compiled",
-    pytest.param(ON_JAX, marks=pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")),
-]
+# Several networks of one shape in one call, as on a GPU, and one.
+ON_JAX = ("compiled-jax", "packed-jax")
+NEEDS_JAX = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
+TRAINERS = ["fit", "compiled", *(pytest.param(name, marks=NEEDS_JAX) for name in ON_JAX)]
+SLOTS = 3
 SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 2
 CHANGES = [
     {"hidden_layers": 2, "dropout": 0.3, "activation": "tanh", "batch_size": 64},
+    {"hidden_layers": 2, "dropout": 0.1, "activation": "tanh", "batch_size": 64, "hidden_units": 16},
     {"rotation": 0.1, "zoom": 0.1, "hidden_layers": 0},
     {"model": "cnn", "filters": 2, "hidden_units": 8},
 ]
@@ -77,10 +77,12 @@ class Bench:
         self.weights, self.kept = folder / "weights", folder / "kept"
         self.weights.mkdir()
         settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
-        settings |= {"trainer": trainer.removesuffix("-jax"), "weights_folder": str(self.weights)}
+        settings |= {"trainer": trainer.split("-")[0].replace("packed", "compiled")}
+        settings |= {"weights_folder": str(self.weights)}
         # Of all workers on JAX: what one has compiled, the others load.
         settings |= {"compiled_folder": str(folder.parent / "compiled")}
-        place = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "jax" if trainer == ON_JAX else "tensorflow"}
+        place = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "jax" if trainer in ON_JAX else "tensorflow"}
+        place |= {"STUDY_SLOTS": str(SLOTS if trainer == "packed-jax" else 1)}
         self.crew = Processes(settings, [place] * num_workers, folder)
 
     def run(self, listed, parallel=4, watch=lambda _: None):
@@ -180,7 +182,7 @@ def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
 def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
     """Restored in another process, they have the recorded accuracy on val, and the loss but for rounding."""
     asked, recorded = [], []
-    for trainer in ("fit", "compiled", *[ON_JAX] * HAS_JAX):
+    for trainer in ("fit", "compiled", *ON_JAX[: 2 * HAS_JAX]):
         bench = benches(trainer)
         for one in bench.together:
             path = bench.kept / f"{one.trial.number}.weights.h5"

@@ -14,6 +14,7 @@ from pipeline.training.machine import (
     machine,
     places,
     program_name,
+    slots,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "machine",
     "places",
     "program_name",
+    "slots",
 ]

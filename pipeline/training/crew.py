@@ -24,8 +24,9 @@ from pipeline.trial import EpochResult, Trial
 
 Message = dict[str, Any]
 
-# Two orders a worker: one in work, one waiting, so that it never idles while the coordinator thinks.
-ORDERS_A_WORKER = 2
+# One in work, one waiting, so that a worker never idles while the coordinator thinks: of each of its trials
+# where it trains several in one call, else of all of them together.
+ORDERS = 2
 MAX_TRIES = 2
 # A worker gives a sign of life so many times before its silence is taken for its end.
 SIGNS = 10
@@ -49,6 +50,8 @@ class _Job:
     worker: int
     ordered: int = 0
     tries: int = 1
+    # After a death in a call of several, which may be the fault of any: from then on its fault is its own.
+    is_alone: bool = False
     # Why no further epoch of it will ever come.
     death: str = ""
     results: dict[int, EpochResult] = field(default_factory=dict)
@@ -70,7 +73,9 @@ class _Hand:
     listener: threading.Thread
     heard_at: float
     orders: deque[tuple[int, int]] = field(default_factory=deque)
-    is_ready: bool = False
+    # How often in a row a process of this place was started; and how many trials it trains in one call.
+    starts: int = 1
+    slots: int = 0
     # Why it ends, where that is known before its exit status.
     last_words: str = ""
 
@@ -139,7 +144,7 @@ class Processes:
         self._tell(job.worker, {"do": "drop", "number": job.token})
         self._order()
 
-    def _hired(self, index: int) -> _Hand:
+    def _hired(self, index: int, starts: int = 1) -> _Hand:
         # The coordinator's own package, whatever stands in the folder that it was started in.
         paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
@@ -159,7 +164,7 @@ class Processes:
         listener.start()
         own = {"sign_seconds": self._silence_seconds / SIGNS, "memory_bytes": self._memory_bytes}
         _write(process, {"do": "open", **self._settings, **own})
-        return _Hand(process, listener, self._listened)
+        return _Hand(process, listener, self._listened, starts=starts)
 
     def _log(self, index: int) -> Path:
         return self.log_folder / f"worker-{index}.log"
@@ -174,8 +179,9 @@ class Processes:
 
     def _introduce(self, job: _Job) -> None:
         trial = job.trial
-        message = {"do": "start", "number": job.token, "configuration": dict(trial.configuration)}
-        message |= {"epochs": trial.epochs, "chance": list(trial.chance), "name": trial.number}
+        message = {"do": "start", "number": job.token, "name": trial.number, "is_alone": job.is_alone}
+        message |= {"configuration": dict(trial.configuration), "epochs": trial.epochs}
+        message |= {"chance": list(trial.chance)}
         self._tell(job.worker, message)
 
     def _tell(self, index: int, message: Message) -> None:
@@ -184,12 +190,10 @@ class Processes:
     def _order(self) -> None:
         """Keep every worker busy with the epoch of its trials that is due first."""
         for index, hand in enumerate(self._hands):
-            while len(hand.orders) < ORDERS_A_WORKER:
-                jobs = [
-                    job
-                    for job in self._jobs.values()
-                    if job.worker == index and job.ordered < job.trial.epochs
-                ]
+            own = [job for job in self._jobs.values() if job.worker == index]
+            most = ORDERS * (len(own) if hand.slots > 1 else 1)
+            while len(hand.orders) < most:
+                jobs = [job for job in own if job.ordered < job.trial.epochs]
                 if not jobs:
                     break
                 job = min(jobs, key=lambda job: (job.due, job.trial.number))
@@ -221,11 +225,11 @@ class Processes:
             hand.last_words = message["reason"]
         elif message["said"] == "ready":
             self.device = message["device"]
-            hand.is_ready = True
+            hand.slots = message["slots"]
         elif message["said"] == "refused":
             raise DataError(Problem(**message["problem"]))
         else:
-            hand.orders.popleft()
+            hand.orders.remove((message["number"], message["epoch"]))
             self._note(message)
 
     def _note(self, message: Message) -> None:
@@ -245,25 +249,32 @@ class Processes:
         reason = f"exit status {hand.process.wait()}"
         reason = hand.last_words or reason
         _clear_away(hand)
-        if not hand.is_ready:
+        if not hand.slots and hand.starts == MAX_TRIES:
             raise StoreError.of(
                 "a training process must start.",
                 reason,
                 "Read the last lines of this file.",
                 str(self._log(index)),
             )
-        guilty = hand.orders[0][0] if hand.orders else None
-        self._hands[index] = self._hired(index)
+        guilty = self._guilty(hand)
+        self._hands[index] = self._hired(index, 1 if hand.slots else hand.starts + 1)
         for job in self._jobs.values():
             if job.worker != index:
                 continue
-            job.tries += job.token == guilty
+            job.tries += job is guilty
             if job.tries > MAX_TRIES:
                 job.death = f"the training process died {MAX_TRIES} times ({reason})"
                 job.ordered = job.trial.epochs
             else:
                 job.ordered = 0
+                job.is_alone = job.is_alone or hand.slots > 1
                 self._introduce(job)
+
+    def _guilty(self, hand: _Hand) -> _Job | None:
+        """The trial in work when a process died; None: there was none, or several were."""
+        # A process that never was ready has trained nothing.
+        job = self._tokens.get(hand.orders[0][0]) if hand.orders and hand.slots else None
+        return job if job and (job.is_alone or hand.slots == 1) else None
 
 
 def _write(process: subprocess.Popen[str], message: Message) -> None:

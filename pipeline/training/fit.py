@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -31,12 +32,18 @@ class Fit:
         self._num_classes = num_classes
         self._seed = seed
         self._models: dict[int, tuple[Trial, keras.Model, int]] = {}
+        # How many trials one call trains.
+        self.slots = 1
 
     def start(self, trial: Trial) -> None:
         """Make the trial's model from its configuration and seeds."""
         shape = self._train[0].shape[1:]
         model = models.build(trial.configuration, shape, self._num_classes, seed_of(self._seed, trial))
         self._models[trial.number] = (trial, model, 0)
+
+    def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
+        """Train the first for one more epoch."""
+        return {numbers[0]: self.epoch(numbers[0])}
 
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""

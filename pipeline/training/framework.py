@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import data
-from pipeline.training.machine import backend
+from pipeline.training.machine import backend, slots
 from pipeline.training.worker import Program
 
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
@@ -25,18 +25,9 @@ def open_program(settings: dict[str, Any]) -> tuple[Program, str]:
         from pipeline.training.fit import Fit
 
         return Fit(*arguments), device
-    return compiled_program(*arguments), device
+    from pipeline.training.compiled import Compiled
 
-
-def compiled_program(*arguments: Any) -> Program:
-    """The compiled trainer of Keras' backend; its arguments are those of `Fit`."""
-    if backend() == "jax":
-        from pipeline.training import compiled_jax
-
-        return compiled_jax.Compiled(*arguments)
-    from pipeline.training import compiled
-
-    return compiled.Compiled(*arguments)
+    return Compiled(*arguments, slots=slots()), device
 
 
 def set_up(threads: int, compiled_folder: str | None = None) -> str:

@@ -15,6 +15,10 @@ from pipeline.files import digest
 BACKENDS: Mapping[str, tuple[str, ...]] = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 # One thread an operation: results change with the number of threads, and small models gain nothing from more.
 THREADS = 1
+# How many networks of one shape train in one call on an accelerator, which a single one leaves nearly idle.
+SLOTS = 32
+# Without one of them JAX leaves an NVIDIA accelerator alone.
+JAX_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -50,7 +54,7 @@ def accelerators() -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """What equal bits may depend on: Keras' backend, processor, accelerators, threads.
+    """What equal bits may depend on: Keras' backend, processor, accelerators, threads, slots.
 
     Raises:
         StudyError: see `backend`.
@@ -60,7 +64,22 @@ def machine() -> dict[str, str]:
         "processor": _processor(),
         "accelerators": ", ".join(accelerators()) or "none",
         "threads": str(THREADS),
+        "slots": str(slots()),
     }
+
+
+def slots() -> int:
+    """How many networks of one shape the compiled trainer trains in one call: more than 1 on JAX alone.
+
+    STUDY_SLOTS sets it by hand.
+
+    Raises:
+        StudyError: it is no whole number from 1 to 1024.
+    """
+    if backend() != "jax":
+        return 1
+    is_used = accelerators() and any(importlib.util.find_spec(plugin) for plugin in JAX_PLUGINS)
+    return _whole("STUDY_SLOTS", 1_024) or (SLOTS if is_used else 1)
 
 
 def places(most: int) -> list[Mapping[str, str]]:
@@ -83,13 +102,19 @@ def program_name(wanted: str) -> str:
 
 
 def _num_workers() -> int:
-    given = os.environ.get("STUDY_WORKERS", "")
+    given = _whole("STUDY_WORKERS", 256)
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return given or here or 1
+
+
+def _whole(name: str, most: int) -> int | None:
+    """What this variable of the environment says; None: nothing."""
+    given = os.environ.get(name, "")
     if not given:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not given.isdigit() or not 1 <= int(given) <= 256:
-        raise StudyError.of(
-            "must be a whole number from 1 to 256.", repr(given), "Change it, or unset it.", "STUDY_WORKERS"
-        )
+        return None
+    if not given.isdigit() or not 1 <= int(given) <= most:
+        required = f"must be a whole number from 1 to {most}."
+        raise StudyError.of(required, repr(given), "Change it, or unset it.", name)
     return int(given)
 
 

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -33,13 +33,22 @@ PR_SET_PDEATHSIG = 1
 
 
 class Program(Protocol):
-    """One way to train: plain fit, or a compiled epoch."""
+    """One way to train: plain fit, or a compiled epoch.
+
+    Attributes:
+        slots: how many trials one call may train.
+    """
+
+    slots: int
 
     def start(self, trial: Trial) -> None:
         """Make the trial's model."""
 
-    def epoch(self, number: int) -> Metrics:
-        """Train the trial for its next epoch; loss, accuracy, val_loss, val_accuracy after it."""
+    def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
+        """Train the first of these trials for its next epoch, and those that the same call can train.
+
+        Loss, accuracy, val_loss, val_accuracy after it, by number.
+        """
 
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
@@ -58,6 +67,9 @@ class Worker:
         self._trials: dict[int, Trial] = {}
         self._names: dict[int, int] = {}
         self._wanted: deque[tuple[int, int]] = deque()
+        # Those whose model is made, and those that share no call with others.
+        self._begun: set[int] = set()
+        self._alone: set[int] = set()
 
     def hear(self, message: Message) -> None:
         """Take an order; epochs wait until `work`."""
@@ -66,11 +78,15 @@ class Worker:
             trial = Trial(number, {}, message["configuration"], message["epochs"], tuple(message["chance"]))
             self._trials[number] = trial
             self._names[number] = message["name"]
+            if message["is_alone"]:
+                self._alone.add(number)
         elif message["do"] == "epoch":
             self._wanted.append((number, message["epoch"]))
         elif message["do"] == "drop":
             self._trials.pop(number, None)
             self._names.pop(number, None)
+            self._begun.discard(number)
+            self._alone.discard(number)
             self._program.drop(number)
 
     def has_work(self) -> bool:
@@ -78,40 +94,73 @@ class Worker:
         return bool(self._wanted)
 
     def work(self) -> None:
-        """Do the epoch that has waited longest."""
-        number, epoch = self._wanted.popleft()
-        trial = self._trials.get(number)
-        if trial is None:
+        """Do the epoch that has waited longest, and those that one call does with it."""
+        number, epoch = self._wanted[0]
+        if number not in self._trials:
+            self._wanted.popleft()
             self._say({"said": "dropped", "number": number, "epoch": epoch})
             return
         began = time.perf_counter()
+        waiting = {one: its for one, its in self._waiting().items() if self._is_begun(one, its)}
+        if number not in waiting:
+            return
         try:
-            metrics = self._trained(trial, epoch)
+            metrics = self._program.epochs(list(waiting))
+            for one in metrics:
+                self._keep_weights(one, waiting[one])
         # Whatever one configuration does wrong fails its own trial; the search goes on.
         except Exception as error:
-            first_line = next(iter(str(error).splitlines()), "")
-            reason = f"{type(error).__name__}: {first_line[:300]}"
-            if limits.is_accident(error):
-                # Nobody knows what is left whole in here: the trial is tried again in a new process.
-                self._say({"said": "broken", "reason": reason})
-                os._exit(1)
-            self._trials.pop(number, None)
-            self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
+            # Of a call that trained several nobody knows whose fault it is, nor what is left of the others.
+            self._fail(number, epoch, error, is_accident=len(waiting) > 1)
             return
-        seconds = time.perf_counter() - began
-        self._say({"said": "epoch", "number": number, "epoch": epoch, "metrics": metrics, "seconds": seconds})
+        seconds = (time.perf_counter() - began) / len(metrics)
+        for one, its in metrics.items():
+            self._wanted.remove((one, waiting[one]))
+            said = {"said": "epoch", "number": one, "epoch": waiting[one], "metrics": its, "seconds": seconds}
+            self._say(said)
 
-    def _trained(self, trial: Trial, epoch: int) -> Metrics:
-        if epoch == 1:
-            self._program.start(trial)
-        metrics = self._program.epoch(trial.number)
-        if epoch == trial.epochs and self._weights_folder:
-            path = self._weights_folder / f"{self._names[trial.number]}.weights.h5"
-            aside = self._weights_folder / f".{os.getpid()}.weights.h5"
-            self._program.save(trial.number, aside)
-            # The record that a trial has ended must never be there without its weights.
-            files.place(aside, path)
-        return metrics
+    def _waiting(self) -> dict[int, int]:
+        """The next epoch of each trial that waits for one, as many as one call may train at most."""
+        first, _ = self._wanted[0]
+        most = 1 if first in self._alone else self._program.slots
+        found: dict[int, int] = {}
+        for number, epoch in self._wanted:
+            is_free = number == first or number not in self._alone
+            if number in self._trials and is_free and len(found) < most:
+                found.setdefault(number, epoch)
+        return found
+
+    def _is_begun(self, number: int, epoch: int) -> bool:
+        """Make the trial's model if this is its first epoch; False: it cannot be made."""
+        if number in self._begun:
+            return True
+        try:
+            self._program.start(self._trials[number])
+        except Exception as error:
+            self._fail(number, epoch, error)
+            return False
+        self._begun.add(number)
+        return True
+
+    def _fail(self, number: int, epoch: int, error: Exception, is_accident: bool = False) -> None:
+        first_line = next(iter(str(error).splitlines()), "")
+        reason = f"{type(error).__name__}: {first_line[:300]}"
+        if is_accident or limits.is_accident(error):
+            # Nobody knows what is left whole in here: the trial is tried again in a new process.
+            self._say({"said": "broken", "reason": reason})
+            os._exit(1)
+        self._trials.pop(number, None)
+        self._wanted.remove((number, epoch))
+        self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
+
+    def _keep_weights(self, number: int, epoch: int) -> None:
+        if epoch < self._trials[number].epochs or not self._weights_folder:
+            return
+        path = self._weights_folder / f"{self._names[number]}.weights.h5"
+        aside = self._weights_folder / f".{os.getpid()}.weights.h5"
+        self._program.save(number, aside)
+        # The record that a trial has ended must never be there without its weights.
+        files.place(aside, path)
 
 
 def main() -> None:
@@ -167,7 +216,7 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     program, device = framework.open_program(settings)
     if settings["memory_bytes"] is not None:
         limits.hold_to(settings["memory_bytes"])
-    say({"said": "ready", "device": device})
+    say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
     return Worker(program, say, Path(folder) if folder else None)
 

@@ -1,4 +1,4 @@
-"""The fast way to train: one epoch, its steps and its validation, is one call into TensorFlow."""
+"""The fast way to train: one epoch, its steps and its validation, is one compiled call."""
 
 from pipeline.training.compiled.program import Compiled
 

@@ -1,28 +1,39 @@
-"""The compiled program: behind the same protocol as plain fit, and with its results."""
+"""The compiled program, on TensorFlow or JAX: behind the same protocol as plain fit, and with its results."""
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import keras
-import tensorflow as tf
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import models
-from pipeline.training.compiled import dense, layered, sweep
-from pipeline.training.fit import Fit, seed_of, shuffled
+from pipeline.space import Configuration
+from pipeline.training.fit import Fit, Split, seed_of, shuffled
+from pipeline.training.machine import backend
 from pipeline.trial import Metrics, Trial
 
 _log = logging.getLogger(__name__)
 
+# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
+DENSE = frozenset(
+    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
+    | {"filters", "activation", "rotation", "zoom", "epochs"}
+)
 
-class _Training(Protocol):
+
+class Training(Protocol):
     """A trial's model, somewhere between its first and last epoch."""
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
-        """Train for one epoch."""
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> Any:
+        """Train for one epoch; sums that the backend's `metrics` makes means of."""
 
     @property
     def model(self) -> keras.Model:
@@ -32,7 +43,9 @@ class _Training(Protocol):
 @dataclass
 class _Slot:
     trial: Trial
-    training: _Training
+    training: Training
+    # Those that it trains with in one call; None: it trains alone.
+    pack: Any = None
     epochs_done: int = 0
 
 
@@ -42,14 +55,19 @@ class Compiled:
     Args:
         train: images (num_images, height, width, channels), uint8, 0-255; labels (num_images,), int64.
         val: likewise.
+        slots: how many networks of one shape train in one call; above 1 on JAX alone.
     """
 
-    def __init__(self, train: sweep.Split, val: sweep.Split, num_classes: int, seed: int) -> None:
+    def __init__(self, train: Split, val: Split, num_classes: int, seed: int, slots: int = 1) -> None:
+        self._on = _backend()
         self._shape = train[0].shape[1:]
+        self._num_train = len(train[1])
         self._num_classes = num_classes
         self._seed = seed
-        self._resident = sweep.Resident.of(train, val)
-        self._dense = dense.Epochs(self._resident)
+        self._resident = self._on.Resident.of(train, val)
+        self._dense = self._on.Epochs(self._resident)
+        self.slots = slots
+        self._packs = self._on.Packs(self._dense, slots) if slots > 1 else None
         self._slots: dict[int, _Slot] = {}
         # For what cannot be compiled.
         self._fit = Fit(train, val, num_classes, seed)
@@ -57,40 +75,76 @@ class Compiled:
     def start(self, trial: Trial) -> None:
         """Make the trial's model from its configuration and seeds."""
         configuration, chance = trial.configuration, seed_of(self._seed, trial)
-        if dense.serves(configuration):
-            network = dense.Network(self._dense, configuration, self._shape, self._num_classes, chance)
-            self._slots[trial.number] = _Slot(trial, network)
+        if is_dense(configuration):
+            network = self._on.Network(self._dense, configuration, self._shape, self._num_classes, chance)
+            pack = self._packs.seat(network) if self._packs else None
+            self._slots[trial.number] = _Slot(trial, network, pack)
             return
         model = models.build(configuration, self._shape, self._num_classes, chance)
-        refusal = layered.refusal(model)
+        refusal = self._on.refusal(model)
         if refusal:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
             self._fit.start(trial)
             return
-        batch_size = int(configuration["batch_size"])
-        self._slots[trial.number] = _Slot(trial, layered.Layered(self._resident, model, batch_size))
+        layered = self._on.Layered(self._resident, model, int(configuration["batch_size"]))
+        self._slots[trial.number] = _Slot(trial, layered)
+
+    def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
+        """Train the first for one more epoch, and with it those of the others that one call trains."""
+        first = self._slots.get(numbers[0])
+        if first is None or first.pack is None:
+            return {numbers[0]: self.epoch(numbers[0])}
+        slots = [slot for number in numbers if (slot := self._slots.get(number)) and slot.pack is first.pack]
+        sums = first.pack.epochs([(slot.training, *self._next(slot)) for slot in slots])
+        return {slot.trial.number: self._ended(slot, one) for slot, one in zip(slots, sums, strict=True)}
 
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
         if number not in self._slots:
             return self._fit.epoch(number)
         slot = self._slots[number]
-        order = shuffled(self._seed, slot.trial, slot.epochs_done + 1, len(self._resident.labels))
-        rate = models.learning_rate(slot.trial.configuration, slot.epochs_done + 1, slot.trial.epochs)
-        sums = slot.training.epoch(tf.constant(order), slot.epochs_done, rate)
-        slot.epochs_done += 1
-        return sweep.metrics(self._resident, sums)
+        if slot.pack is not None:
+            return self.epochs([number])[number]
+        return self._ended(slot, slot.training.epoch(*self._next(slot)))
 
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
         if number not in self._slots:
             self._fit.save(number, path)
             return
-        model = self._slots[number].training.model
+        slot = self._slots[number]
+        if slot.pack is not None:
+            slot.pack.hand_back(slot.training)
+        model = slot.training.model
         # A view without an optimizer: its state would triple the file and be of no use to anyone.
         keras.Model(model.inputs, model.outputs).save_weights(path)
 
     def drop(self, number: int) -> None:
         """Forget the trial."""
-        self._slots.pop(number, None)
+        slot = self._slots.pop(number, None)
+        if slot is not None and slot.pack is not None:
+            slot.pack.leave(slot.training)
         self._fit.drop(number)
+
+    def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, float]:
+        """The order of the images in the next epoch, how many epochs are done, and the next one's rate."""
+        done = slot.epochs_done
+        rate = models.learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs)
+        return shuffled(self._seed, slot.trial, done + 1, self._num_train), done, rate
+
+    def _ended(self, slot: _Slot, sums: Any) -> Metrics:
+        slot.epochs_done += 1
+        metrics: Metrics = self._on.metrics(self._resident, sums)
+        return metrics
+
+
+def is_dense(configuration: Configuration) -> bool:
+    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
+    is_plain = not configuration["rotation"] and not configuration["zoom"]
+    return configuration["model"] == "mlp" and is_plain and set(configuration) <= DENSE
+
+
+def _backend() -> ModuleType:
+    """The half that is written for the framework that Keras runs on; the other framework is not imported."""
+    name = "on_jax" if backend() == "jax" else "on_tensorflow"
+    return importlib.import_module(f"pipeline.training.compiled.{name}")

@@ -11,28 +11,20 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.models import SeedOf, Shape, build
 from pipeline.space import Configuration
-from pipeline.training.compiled_jax import adam, sweep
+from pipeline.training.compiled.on_jax import adam, sweep
 
-# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
-NAMES = frozenset(
-    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"filters", "activation", "rotation", "zoom", "epochs"}
-)
 ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 # Of zero they make zero: the weights of a column that is all zero stay exactly zero.
 ZERO_AT_ZERO = ("relu", "tanh")
 LEAST_STEP = 16
 # Keras' loss keeps probabilities away from 0 and 1 by so much, and no slope comes from beyond.
 EPSILON = 1e-7
-
-
-def serves(configuration: Configuration) -> bool:
-    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
-    is_plain = not configuration["rotation"] and not configuration["zoom"]
-    return configuration["model"] == "mlp" and is_plain and set(configuration) <= NAMES
+# Activation, whether units are dropped, batch size, widths: what a compiled epoch is made for.
+Kind = tuple[str, bool, int, tuple[int, ...]]
 
 
 def padded(units: int) -> int:
@@ -49,19 +41,32 @@ class Epochs:
 
     def __init__(self, resident: sweep.Resident) -> None:
         self.resident = resident
-        self._functions: dict[tuple[str, bool, int], Any] = {}
+        self._alone: dict[Kind, Any] = {}
+        self._together: dict[Kind, Any] = {}
 
-    def function(self, activation: str, has_dropout: bool, batch_size: int) -> Any:
-        """`_epoch` with its last three arguments; shapes share it, each with a program of its own."""
-        key = (activation, has_dropout, min(batch_size, len(self.resident.labels)))
-        if key not in self._functions:
-            # The old weights and moments become the new ones in place.
-            self._functions[key] = jax.jit(partial(_epoch, *key), donate_argnums=1)
-        return self._functions[key]
+    def alone(self, kind: Kind) -> Any:
+        """`_epoch` for one network."""
+        return _made(self._alone, kind, _epoch)
+
+    def together(self, kind: Kind) -> Any:
+        """`_epochs` for networks along a first axis of seats."""
+        return _made(self._together, kind, _epochs)
+
+
+def _made(functions: dict[Kind, Any], kind: Kind, function: Any) -> Any:
+    if kind not in functions:
+        # The old weights and moments become the new ones in place.
+        functions[kind] = jax.jit(partial(function, *kind[:3]), donate_argnums=1)
+    return functions[kind]
 
 
 class Network:
-    """A network that trains for an epoch a call, and begins as `models.build` begins it."""
+    """A network that trains for an epoch a call, and begins as `models.build` begins it.
+
+    Attributes:
+        kind: what its compiled epoch depends on.
+        trained: weights and moments; None while a pack keeps them.
+    """
 
     def __init__(
         self, epochs: Epochs, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
@@ -71,8 +76,8 @@ class Network:
         self._widths = [prod(shape), *[units] * depth, num_classes]
         wide = [prod(shape), *[padded(units)] * depth, num_classes]
         names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
-        self._trained = adam.fresh(_initial(names, self._widths, wide, seed_of))
-        self._resident = epochs.resident
+        self.trained: Any = adam.fresh(_initial(names, self._widths, wide, seed_of))
+        self._epochs = epochs
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
         self._numbers = {
@@ -80,17 +85,27 @@ class Network:
             "units": np.int32(units),
             "seeds": np.array([seed_of(f"dropout_{index}") for index in range(depth)], np.uint32),
         }
-        self._epoch = epochs.function(str(configuration["activation"]), dropout > 0, self._batch_size)
+        most = min(self._batch_size, len(epochs.resident.labels))
+        self.kind: Kind = (str(configuration["activation"]), dropout > 0, most, tuple(wide))
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def steps(self, num_images: int, num_epochs: int) -> int:
+        """How many steps so many epochs have."""
+        return num_epochs * -(-num_images // self._batch_size)
+
+    def numbers(self, learning_rate: float) -> dict[str, Any]:
+        """What its epoch is handed beside its weights, as numpy values."""
+        return {**self._numbers, "learning_rate": np.float32(learning_rate)}
+
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int32.
+            order: the order of the training images, (num_images,).
         """
-        steps_done = np.int32(epochs_done * -(-len(order) // self._batch_size))
-        numbers = {**self._numbers, "learning_rate": np.float32(learning_rate)}
-        self._trained, sums = self._epoch(self._resident, self._trained, order, steps_done, numbers)
+        steps_done = np.int32(self.steps(len(order), epochs_done))
+        call = self._epochs.alone(self.kind)
+        rows, numbers = jnp.asarray(order, jnp.int32), self.numbers(learning_rate)
+        self.trained, sums = call(self._epochs.resident, self.trained, rows, steps_done, numbers)
         return sums  # type: ignore[no-any-return]
 
     @property
@@ -101,7 +116,7 @@ class Network:
         model.set_weights(
             [
                 np.asarray(variable)[tuple(map(slice, end))]
-                for variable, end in zip(self._trained.variables, ends, strict=True)
+                for variable, end in zip(self.trained.variables, ends, strict=True)
             ]
         )
         return model
@@ -155,6 +170,27 @@ def _epoch(
         return losses.sum(), sweep.right(probabilities, labels, counts)
 
     return trained, (*sums, *sweep.validate(resident, judge))
+
+
+def _epochs(
+    activation: str,
+    has_dropout: bool,
+    batch_size: int,
+    resident: sweep.Resident,
+    trained: adam.Trained,
+    is_active: Any,
+    orders: Any,
+    steps_done: Any,
+    numbers: Any,
+) -> tuple[adam.Trained, sweep.Sums]:
+    """`_epoch` of every seat, all arguments but the images along a first axis; only active ones change."""
+    one = partial(_epoch, activation, has_dropout, batch_size, resident)
+    new, sums = jax.vmap(one)(trained, orders, steps_done, numbers)
+
+    def chosen(new: Any, old: Any) -> Any:
+        return jnp.where(is_active.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(chosen, new, trained), sums
 
 
 def _logits(variables: list[Any], activation: str, pixels: Any, numbers: Any, dropped: Any) -> Any:

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.training.compiled_jax import sweep
+from pipeline.training.compiled.on_jax import sweep
 
 LOSS = "sparse_categorical_crossentropy"
 # What an optimizer may do beside its steps, which nothing here does.
@@ -55,22 +57,22 @@ class Layered:
 
     def epoch(
         self,
-        order: Any,
+        order: NDArray[np.int64],
         epochs_done: int,  # noqa: ARG002  its optimizer counts its steps
         learning_rate: float,
     ) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int32.
+            order: the order of the training images, (num_images,).
             learning_rate: of an optimizer that has no schedule of its own.
         """
         if self._rate is not None:
             self._state[2][self._rate] = jnp.float32(learning_rate)
-        sums = sweep.nothing()
+        sums, indices = sweep.nothing(), jnp.asarray(order, jnp.int32)
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
         for first in range(0, len(order), self._batch_size):
-            rows = order[first : first + self._batch_size]
+            rows = indices[first : first + self._batch_size]
             self._state, sums = self._step(self._state, sums, self._resident, rows)
         return (*sums, *self._validate(self._state, self._resident))
 

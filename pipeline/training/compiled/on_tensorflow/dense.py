@@ -8,24 +8,15 @@ from math import prod
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from pipeline.models import SeedOf, Shape, build
 from pipeline.space import Configuration
-from pipeline.training.compiled import adam, sweep
+from pipeline.training.compiled.on_tensorflow import adam, sweep
 
-# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
-NAMES = frozenset(
-    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"filters", "activation", "rotation", "zoom", "epochs"}
-)
 ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
-
-
-def serves(configuration: Configuration) -> bool:
-    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
-    is_plain = not configuration["rotation"] and not configuration["zoom"]
-    return configuration["model"] == "mlp" and is_plain and set(configuration) <= NAMES
 
 
 class Epochs:
@@ -63,17 +54,17 @@ class Network:
         )
         self._epoch = epochs.function(str(configuration["activation"]), dropout > 0)
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int64.
+            order: the order of the training images, (num_images,).
         """
         steps_done = tf.constant(epochs_done * -(-len(order) // self._batch_size))
         trained = self._trained
         state = (trained.variables, trained.momentums, trained.velocities)
         rate = tf.constant(learning_rate)
-        sums: sweep.Sums = self._epoch(*state, order, steps_done, rate, *self._numbers)
+        sums: sweep.Sums = self._epoch(*state, tf.constant(order), steps_done, rate, *self._numbers)
         return sums
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from pipeline.training.compiled import adam, sweep
+from pipeline.training.compiled.on_tensorflow import adam, sweep
 
 # Adam's settings that may be anything, the rate as long as it is a number.
 FREE = ("name", "learning_rate")
@@ -45,14 +47,15 @@ class Layered:
         signature = (tf.TensorSpec(resident.labels.shape, tf.int64), *numbers)
         self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
-    def epoch(self, order: Any, epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
-            order: the order of the training images, (num_images,), int64.
+            order: the order of the training images, (num_images,).
         """
         steps_done = epochs_done * -(-len(order) // self._batch_size)
-        sums: sweep.Sums = self._epoch(order, tf.constant(steps_done), tf.constant(learning_rate))
+        numbers = (tf.constant(steps_done), tf.constant(learning_rate))
+        sums: sweep.Sums = self._epoch(tf.constant(order), *numbers)
         return sums
 
     def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> sweep.Sums:
