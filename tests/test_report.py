@@ -240,6 +240,16 @@ def test_equal_arms_are_told_as_equal() -> None:
     assert "the best candidate of optuna confirmed the same as that of keras_tuner" in answer(findings)
 
 
+def test_arms_that_tried_the_same_trials_are_not_called_compared() -> None:
+    """As two samplers do that both still draw at random: the answer says that nothing was compared."""
+    findings = made()
+    first = findings.of_arm(findings.trials, "optuna")
+    trials = pd.concat([first, first.assign(arm="keras_tuner")])
+    told = answer(replace(findings, trials=trials))
+    assert "The arms optuna and keras_tuner tried the very same trials: what they differ in never" in told
+    assert "Compared by" not in told
+
+
 def test_metrics_are_rounded_and_the_configuration_exact() -> None:
     """metrics.json holds six digits of each measure, and the configuration as it was trained."""
     findings = made()

@@ -147,6 +147,11 @@ def _trained(evidence: Mapping[str, Any]) -> list[str]:
 def _compared(findings: Findings) -> list[str]:
     if findings.study.compared is None:
         return []
+    if twins := _twins(findings):
+        return [
+            f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
+            "play, as when a sampler still draws at random. Give them more trials to compare them."
+        ]
     key, leaders = findings.study.compared[0], findings.leaders()
     missing = [arm for arm in findings.arms if arm not in leaders]
     if len(leaders) < 2:
@@ -154,6 +159,15 @@ def _compared(findings: Findings) -> list[str]:
         return [f"Which {key} is better stays open: {few}"]
     absent = f" No candidate of {' or '.join(missing)} was confirmed." if missing else ""
     return [f"Compared by {key}, {_contest(findings, leaders)}{absent}"]
+
+
+def _twins(findings: Findings) -> list[str]:
+    """Arms whose trials are all equal, each configuration and each score."""
+    alike: dict[str, list[str]] = {}
+    for arm in findings.arms:
+        trials = findings.of_arm(findings.trials, arm).drop(columns="arm")
+        alike.setdefault(trials.to_csv(index=False), []).append(arm)
+    return max((arms for arms in alike.values() if len(arms) > 1), key=len, default=[])
 
 
 def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> str:
