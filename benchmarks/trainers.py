@@ -18,24 +18,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-NUM_TRAIN, NUM_VAL, NUM_PIXELS, NUM_CLASSES, NUM_EPOCHS = 48_000, 12_000, 784, 10, 3
+from benchmarks import floor
+
+NUM_TRAIN, NUM_VAL, NUM_EPOCHS = 48_000, 12_000, 3
 UNITS, BATCH_SIZES = (64, 128, 256, 512), (32, 64, 128)
 RATES, DROPOUTS = (0.0005, 0.001, 0.002), (0.0, 0.2)
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "-1",
-}
-# What a step must move for each parameter: Adam reads weight, gradient and two moments and writes all but the
-# gradient; before it the products read the weight and write the gradient. Nine float32.
-ADAM_BYTES = 36
-
 # The plain one is TensorFlow's: Keras' default backend, and the one that the README compares with.
 BACKENDS = {"fit": "tensorflow", "compiled": "tensorflow", "jax": "jax", "floor": "tensorflow"}
 TRAINERS = ("fit", "compiled", "jax")
@@ -67,7 +58,7 @@ def main() -> None:
     if "STUDY_RAW_MNIST" not in os.environ:
         parser.error("STUDY_RAW_MNIST must name a folder of the four MNIST files.")
     if options.one:
-        print(json.dumps(_floor() if options.one == "floor" else _train(options.one)))
+        print(json.dumps(_floors() if options.one == "floor" else _train(options.one)))
         return
     runs: dict[str, list[Json]] = {name: [] for name in BACKENDS}
     for repeat in range(options.repeats):
@@ -81,7 +72,7 @@ def main() -> None:
 def _fresh(name: str) -> Json:
     """What one process of its own measured."""
     command = [sys.executable, "-m", "benchmarks.trainers", "--one", name]
-    environment = {**os.environ, **ENVIRONMENT, "KERAS_BACKEND": BACKENDS[name]}
+    environment = {**os.environ, **floor.ENVIRONMENT, "KERAS_BACKEND": BACKENDS[name]}
     answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     return dict(json.loads(answer.stdout.splitlines()[-1]))
 
@@ -116,7 +107,7 @@ def _program(name: str) -> Any:
     train, val = (
         (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
     )
-    return (Fit if name == "fit" else Compiled)(train, val, NUM_CLASSES, 1)
+    return (Fit if name == "fit" else Compiled)(train, val, floor.NUM_CLASSES, 1)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -132,66 +123,14 @@ def _memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _floor() -> Json:
-    """This core's best rates: multiply-adds a second by shape of product; bytes a second within the cache."""
+def _floors() -> Json:
+    """Seconds of each configuration's epoch: products, traffic."""
     from pipeline.training.framework import set_up
 
     set_up(1)
-    rates = {}
-    for units, size in product(UNITS, BATCH_SIZES):
-        forward = _product_rate((size, NUM_PIXELS), (NUM_PIXELS, units), False)
-        backward = _product_rate((size, NUM_PIXELS), (size, units), True)
-        rates[f"{units} {size}"] = (forward, backward)
-    return {"rates": rates, "bytes": _byte_rate()}
-
-
-def _product_rate(left_shape: tuple[int, int], right_shape: tuple[int, int], transposed: bool) -> float:
-    import tensorflow as tf
-
-    left, right = tf.random.normal(left_shape), tf.random.normal(right_shape)
-    multiply_adds = left_shape[0] * left_shape[1] * right_shape[1]
-    count = ceil(5e8 / multiply_adds)
-
-    def products(left: Any, right: Any) -> Any:
-        def body(index: Any, before: Any) -> Any:
-            # Else the product would be taken once, outside the loop.
-            with tf.control_dependencies([before]):
-                product = tf.matmul(tf.identity(left), right, transpose_a=transposed)
-            return index + 1, product[0, 0]
-
-        return tf.while_loop(lambda index, _: index < count, body, (0, 0.0))
-
-    compiled = tf.function(products, autograph=False)
-    compiled(left, right)
-    return count * multiply_adds / min(_timed(partial(compiled, left, right))[1] for _ in range(5))
-
-
-def _byte_rate() -> float:
-    """Bytes a second that one core adds up in arrays as large as the weights of 128 units."""
-    import numpy as np
-
-    first, second = np.ones((2, NUM_PIXELS * 128), np.float32)
-
-    def add() -> None:
-        for _ in range(200):
-            np.add(first, second, out=first)
-
-    return float(200 * 3 * first.nbytes) / min(_timed(add)[1] for _ in range(5))
-
-
-def _floor_seconds(changes: dict[str, float], floors: list[Json]) -> tuple[float, float]:
-    """What one epoch's products, and then Adam's traffic, must take at this core's best rates."""
-    units, size = int(changes["hidden_units"]), int(changes["batch_size"])
-    forward, backward = (
-        max(floor["rates"][f"{units} {size}"][which] for floor in floors) for which in (0, 1)
-    )
-    first, second = NUM_PIXELS * units, units * NUM_CLASSES
-    # No slope is needed for the pixels, but one for the hidden units.
-    products = (NUM_TRAIN + NUM_VAL) * (first + second) / forward
-    products += NUM_TRAIN * (first + 2 * second) / backward
-    num_parameters = first + units + second + NUM_CLASSES
-    traffic = ceil(NUM_TRAIN / size) * ADAM_BYTES * num_parameters / max(floor["bytes"] for floor in floors)
-    return products, traffic
+    return {
+        "epochs": [floor.epoch({**one, "hidden_layers": 1}, NUM_TRAIN, NUM_VAL) for one in configurations()]
+    }
 
 
 def _later_epochs(runs: list[Json], number: int, clock: int) -> list[float]:
@@ -207,7 +146,7 @@ def _print_epochs(runs: dict[str, list[Json]]) -> None:
     )
     for number, changes in enumerate(configurations()):
         fit, compiled, on_jax = (_later_epochs(runs[name], number, 1) for name in TRAINERS)
-        products, traffic = _floor_seconds(changes, runs["floor"])
+        products, traffic = (min(run["epochs"][number][which] for run in runs["floor"]) for which in (0, 1))
         over = median(compiled) / (products + traffic)
         words = f"{changes['hidden_units']:5} {changes['batch_size']:5} {changes['dropout']:7} "
         words += f"| {_spread(fit)} | {_spread(compiled)} | {median(fit) / median(compiled):5.1f} "

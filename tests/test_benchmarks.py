@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import floor
 from benchmarks.growth import stretches
 from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
@@ -30,6 +31,7 @@ def results() -> dict[str, Any]:
     runs = [_run(name, rate) for name, found in rates.items() for rate in found]
     return {
         **summary.summarize(runs),
+        "floor": {"cpu_seconds": 2.5, "trials_per_hour": 5760.0},
         "not_measured": {"ray_tune": "not installed"},
         "machine": {"processor": "A <fast> one", "cores": 2, "accelerators": "none"},
         "versions": {"python": "3.11"},
@@ -66,6 +68,7 @@ def test_table_has_a_row_for_each_contestant(results: dict[str, Any]) -> None:
     rows = [line for line in summary.table(results).splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert "3,000 (2,500–3,500) | 12.0 |" in rows[-2]
+    assert " | 10.0 | 4.0 |" in rows[-2]
     assert rows[-1].startswith("| Ray Tune around fit | not installed |")
 
 
@@ -88,6 +91,16 @@ def test_accuracies_say_how_far_the_means_lie_apart(results: dict[str, Any]) -> 
     words = summary.accuracies([row, row], results["val_accuracy"])
     assert "0.00 percentage points" in words
     assert "1×64 batch 32 rate 0.001 dropout 0.2" in words
+
+
+def test_the_floor_counts_each_product_and_each_step_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One multiply-add and one byte a second: the seconds are the numbers of both."""
+    monkeypatch.setattr(floor, "product_rate", lambda *_: 1.0)
+    monkeypatch.setattr(floor, "byte_rate", lambda: 1.0)
+    shape = {"batch_size": 32, "hidden_units": 100, "hidden_layers": 2}
+    inner = 100 * 100 + 100 * 10
+    products = 60 * (78_400 + inner) + 50 * (78_400 + 2 * inner)
+    assert floor.epoch(shape, 50, 10) == (products, 2 * 36 * (785 * 100 + 101 * 100 + 101 * 10))
 
 
 def test_growth_is_told_by_stretches_of_the_search() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.peers
+from benchmarks import floor
 from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS, NOT_INSTALLED, Contestant
@@ -43,6 +44,7 @@ class Rounds:
 
     def __init__(self, given: Workload, dataset: str, folder: Path, began: float) -> None:
         self.given, self.dataset, self.folder, self.began = given, dataset, folder, began
+        self.floor_seconds = _floor_seconds(given, folder)
         self.runs: list[Json] = []
         self.not_measured: dict[str, str] = {}
         self.num_complete = 0
@@ -113,6 +115,12 @@ class Rounds:
         }
         return {
             **summary.summarize(self.runs),
+            "floor": {
+                "cpu_seconds": round(self.floor_seconds, 2),
+                "trials_per_hour": round(
+                    3600 * len(self.given.configurations) * _num_cores() / self.floor_seconds, 1
+                ),
+            },
             "not_measured": self.not_measured,
             "machine": {**machine(), "cores": _num_cores(), "system": platform.platform()},
             "versions": _versions(),
@@ -191,6 +199,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", action="store_true", help="5,000 images instead of all; a quick try")
     parser.add_argument("--out", type=Path, help="default: benchmarks/; with --sample a new temporary folder")
     return parser.parse_args()
+
+
+def _floor_seconds(given: Workload, folder: Path) -> float:
+    """Processor seconds that the list's arithmetic and traffic need at the best rates of a core here."""
+    given.give_to_peer(folder)
+    words = [sys.executable, "-m", "benchmarks.floor", str(folder)]
+    environment = {**workload.environment({}), **floor.ENVIRONMENT}
+    said = subprocess.run(words, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+    return given.epochs * sum(map(sum, json.loads(said.splitlines()[-1])))
 
 
 def _num_cores() -> int:

@@ -50,9 +50,9 @@ def table(results: Mapping[str, Any]) -> str:
     """The figures as a markdown table, what they mean, and the machine."""
     rates, settings = results["trials_per_hour"], results["settings"]
     lines = [
-        "| | trials an hour | times Keras Tuner | seconds | processor seconds "
+        "| | trials an hour | times Keras Tuner | seconds | processor seconds | times the floor "
         "| memory, largest process | memory, all processes | mean val_accuracy |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     reference = rates.get(REFERENCE, {}).get("median")
     for name, rate in rates.items():
@@ -62,12 +62,13 @@ def table(results: Mapping[str, Any]) -> str:
             f"{rate['median'] / reference:.1f}" if reference else "–",
             _range(results["wall_seconds"][name], "{:,.1f}"),
             _range(results["cpu_seconds"][name], "{:,.1f}"),
+            f"{results['cpu_seconds'][name]['median'] / results['floor']['cpu_seconds']:.1f}",
             *(_memory(results[key][name]) for key in ("peak_memory_mb", "peak_memory_all_processes_mb")),
             f"{fmean(results['val_accuracy'][name]):.4f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     for name, reason in results["not_measured"].items():
-        lines.append(f"| {CONTESTANTS[name].title} | {reason} |" + " |" * 6)
+        lines.append(f"| {CONTESTANTS[name].title} | {reason} |" + " |" * 7)
     machine = results["machine"]
     return "\n".join(
         [
@@ -77,6 +78,10 @@ def table(results: Mapping[str, Any]) -> str:
             f"({settings['num_train']:,} images to train on, {settings['num_val']:,} to validate on); "
             f"{_rounds(results['repeats'])}, medians (lowest–highest). Each contestant is "
             "a process of its own, measured from its start to its end. Memory in MiB.",
+            "",
+            "The floor: the list's products of matrices and Adam's traffic take at least "
+            f"{results['floor']['cpu_seconds']:,.1f} processor seconds at the best rates of a core here, so "
+            f"{results['floor']['trials_per_hour']:,.0f} trials an hour are the most here.",
             "",
             f"{machine['processor']}, {machine['cores']} cores, accelerators: {machine['accelerators']}. "
             + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
