@@ -158,7 +158,8 @@ class Loop:
         curve: tuple[Metrics, ...] = tuple(result.metrics for result in results)
         score = curve[-1][self.rules.metric] if curve and state != "failed" else None
         seconds = sum(result.seconds for result in results)
-        return Outcome(trial, state, curve, score, reason, seconds, is_accident)  # type: ignore[arg-type]
+        weights_sha256 = results[-1].weights_sha256 if state == "complete" else ""
+        return Outcome(trial, state, curve, score, reason, seconds, is_accident, weights_sha256)  # type: ignore[arg-type]
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1

@@ -38,6 +38,7 @@ class EpochResult:
 
     Attributes:
         is_accident: whether the reason lies in the machine and not in the configuration.
+        weights_sha256: of the weights after a trial's last epoch; empty after any other.
     """
 
     number: int
@@ -46,6 +47,7 @@ class EpochResult:
     seconds: float = 0.0
     reason: str = ""
     is_accident: bool = False
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Outcome:
         reason: why it failed, or at which epoch it was pruned; empty for a complete one.
         seconds: what its epochs took, added up.
         is_accident: whether it failed by the machine's fault; another day it might not.
+        weights_sha256: of the weights at the end of a complete trial; empty for any other.
 
     Raises:
         ValueError: the score is not one that the state allows.
@@ -72,6 +75,7 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     is_accident: bool = False
+    weights_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -97,6 +101,7 @@ class Outcome:
             "reason": self.reason,
             "seconds": self.seconds,
             "is_accident": self.is_accident,
+            "weights_sha256": self.weights_sha256,
         }
 
     @classmethod
@@ -117,6 +122,7 @@ class Outcome:
             record["reason"],
             record["seconds"],
             record.get("is_accident", False),
+            record.get("weights_sha256", ""),
         )
 
 

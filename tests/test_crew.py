@@ -51,6 +51,9 @@ class Program:
             os.kill(os.getpid(), asked.get("by", signal.SIGKILL))
         return {"val_accuracy": asked["width"] + self.done[number] / 10, "chance": len(asked)}
 
+    def digest(self, number):
+        return f"the weights of {number}"
+
     def save(self, number, path):
         path.write_text(str(self.trials[number]["width"]))
 

@@ -43,6 +43,15 @@ def test_the_same_bits_are_verified() -> None:
     )
 
 
+def test_other_weights_are_a_difference() -> None:
+    """Whatever the curve says: a complete trial is verified only if its weights have the recorded hash."""
+    first, second = (replace(WHOLE, weights_sha256=64 * digit) for digit in "ab")
+    assert judge(first, first, "").detail.endswith("of 3 epochs has the same bits, and so have the weights")
+    said = "differs: the SHA-256 of the weights was aaaaaaaaaaaa, is bbbbbbbbbbbb."
+    assert str(judge(first, second, "")) == said
+    assert "was not recorded, is bbbbbbbbbbbb" in judge(WHOLE, second, "").detail
+
+
 def test_one_bit_is_a_difference() -> None:
     """The smallest change of one number differs, from its epoch on; so does another sign of a zero."""
     last_bit = math.nextafter(0.6, 1) - 0.6
@@ -224,7 +233,7 @@ def test_an_untouched_record_is_verified(searched: Path) -> None:
     """Every trial of a search gives its bits again, and its MLflow run says so."""
     done = run_in(searched, "study", "replay", "tiny")
     assert done.returncode == 0, done.stdout
-    same = "every metric of 3 epochs has the same bits"
+    same = "every metric of 3 epochs has the same bits, and so have the weights"
     assert [line for line in done.stdout.splitlines() if line.startswith("trial")] == [
         f"trial {number}: verified: {same}." for number in range(3)
     ]
@@ -240,13 +249,17 @@ def test_a_record_that_is_not_true_differs(searched: Path, tmp_path: Path) -> No
         first, second = ledger.outcomes[0], moved(ledger.outcomes[1], 2, 0.125)
         curve, reason = first.curve[:2], "pruned at epoch 2"
         score = curve[-1]["val_accuracy"]
-        ledger.append(replace(first, state="pruned", curve=curve, score=score, reason=reason), 1.0)
-        ledger.append(second, 1.0)
+        pruned = replace(first, state="pruned", curve=curve, score=score, reason=reason, weights_sha256="")
+        ledger.append(pruned, 1.0)
+        ledger.append(replace(second, weights_sha256=64 * "0"), 1.0)
 
     done = replayed(searched, tmp_path, edit, "0", "1")
     assert done.returncode == 2
     assert "trial 0: verified: every metric of 2 epochs has the same bits." in done.stdout
-    assert re.search(r"trial 1: differs: from epoch 2 on, val_accuracy was .*\(0\.12 apart\)\.", done.stdout)
+    said = (
+        r"trial 1: differs: from epoch 2 on, val_accuracy was .*\(0\.12 apart\); the SHA-256 of the weights"
+    )
+    assert re.search(said, done.stdout)
     assert "1 of 2 trials do not: 1." in done.stdout
     assert tags(tmp_path)["1"][0] == "differs"
 

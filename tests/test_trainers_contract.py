@@ -117,9 +117,13 @@ def benches(prepared, tmp_path_factory):
 
 
 def curves(outcomes):
-    """Every metric to the last bit."""
+    """Every metric to the last bit, and what the last weights hash to."""
     return [
-        [{name: value.hex() for name, value in metrics.items()} for metrics in one.curve] for one in outcomes
+        (
+            [{name: value.hex() for name, value in metrics.items()} for metrics in one.curve],
+            one.weights_sha256,
+        )
+        for one in outcomes
     ]
 
 

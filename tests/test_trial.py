@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ def complete(number: int, score: float) -> Outcome:
     "outcome",
     [
         complete(3, 0.1 + 0.2),
+        replace(complete(3, 0.5), weights_sha256=64 * "f"),
         Outcome(trial(), "failed", (), None, "diverged at epoch 1", 0.25),
         Outcome(trial(), "pruned", ({"loss": 5e-324}, {"loss": 1e308}), 1e308, "pruned at epoch 2"),
     ],

@@ -12,6 +12,8 @@ from pipeline.trial import Metrics, Outcome
 # Training makes much of a last bit: two programs that round differently, at first 1e-7 apart in loss, ended
 # up to 0.025 apart over 32 trials of the shipped sample study (800 val images). This is twice as much.
 ACCURACY_TOLERANCE = 0.05
+# Enough of a SHA-256 to tell two apart.
+DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,17 @@ def judge(recorded: Outcome, replayed: Outcome, changed: str) -> Verdict:
         detail, is_good = _estimate(recorded, replayed, gaps)
         return Verdict("not comparable", f"{changed} changed since; {detail}", is_good)
     was, now = _ending(recorded), _ending(replayed)
-    if not gaps and was == now:
-        failure = f"; {now}, as before" if recorded.state == "failed" else ""
-        return Verdict("verified", f"{_alike(len(recorded.curve))}{failure}", is_good=True)
+    weights = [one.weights_sha256[:DIGITS] for one in (recorded, replayed)]
+    # A complete trial has weights to compare, any other has none.
+    has_same_weights = was != now or weights[0] == weights[1]
+    if not gaps and was == now and has_same_weights:
+        more = f"; {now}, as before" if recorded.state == "failed" else ""
+        more += ", and so have the weights" if weights[0] else ""
+        return Verdict("verified", f"{_alike(len(recorded.curve))}{more}", is_good=True)
     parts = [f"from epoch {gaps[0].epoch} on, {_largest(gaps[0].epoch, gaps)}"] if gaps else []
     parts += [f"the recorded one {was}, this one {now}"] if was != now else []
+    if not has_same_weights:
+        parts.append(f"the SHA-256 of the weights was {weights[0] or 'not recorded'}, is {weights[1]}")
     return Verdict("differs", "; ".join(parts), is_good=False)
 
 

@@ -105,7 +105,9 @@ class VirtualTrainer:
             return None
         if lane.epoch <= len(known.curve):
             seconds = known.seconds / len(known.curve)
-            return EpochResult(known.trial.number, lane.epoch, known.curve[lane.epoch - 1], seconds)
+            metrics = known.curve[lane.epoch - 1]
+            weights = known.weights_sha256 if lane.epoch == len(known.curve) else ""
+            return EpochResult(known.trial.number, lane.epoch, metrics, seconds, weights_sha256=weights)
         if known.state == "failed":
             number, reason = known.trial.number, known.reason
             return EpochResult(number, lane.epoch, reason=reason, is_accident=known.is_accident)

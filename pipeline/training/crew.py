@@ -241,7 +241,8 @@ class Processes:
             job.results[epoch] = EpochResult(number, epoch, reason=message["reason"])
             job.ordered = job.trial.epochs
         else:
-            job.results[epoch] = EpochResult(number, epoch, message["metrics"], message["seconds"])
+            metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
+            job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
 
     def _bury(self, index: int) -> None:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""

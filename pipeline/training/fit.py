@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -68,6 +70,10 @@ class Fit:
         self._models[number] = (trial, model, done + 1)
         return {name: float(values[-1]) for name, values in history.items()}
 
+    def digest(self, number: int) -> str:
+        """The SHA-256 of the trial's weights of now."""
+        return sha256(self._models[number][1].get_weights())
+
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
         model = self._models[number][1]
@@ -77,6 +83,15 @@ class Fit:
     def drop(self, number: int) -> None:
         """Forget the trial."""
         self._models.pop(number, None)
+
+
+def sha256(weights: Sequence[NDArray[Any]]) -> str:
+    """One digest of all weights, in their order; types and shapes count too."""
+    found = hashlib.sha256()
+    for array in weights:
+        found.update(f"{array.dtype} {array.shape} ".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
 
 
 def seed_of(study_seed: int, trial: Trial) -> models.SeedOf:

@@ -50,6 +50,9 @@ class Program(Protocol):
         Loss, accuracy, val_loss, val_accuracy after it, by number.
         """
 
+    def digest(self, number: int) -> str:
+        """The SHA-256 of the trial's weights of now."""
+
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
 
@@ -106,8 +109,7 @@ class Worker:
             return
         try:
             metrics = self._program.epochs(list(waiting))
-            for one in metrics:
-                self._keep_weights(one, waiting[one])
+            weights = {one: self._ended(one, waiting[one]) for one in metrics}
         # Whatever one configuration does wrong fails its own trial; the search goes on.
         except Exception as error:
             # Of a call that trained several nobody knows whose fault it is, nor what is left of the others.
@@ -117,7 +119,7 @@ class Worker:
         for one, its in metrics.items():
             self._wanted.remove((one, waiting[one]))
             said = {"said": "epoch", "number": one, "epoch": waiting[one], "metrics": its, "seconds": seconds}
-            self._say(said)
+            self._say({**said, "weights_sha256": weights[one]})
 
     def _waiting(self) -> dict[int, int]:
         """The next epoch of each trial that waits for one, as many as one call may train at most."""
@@ -153,11 +155,17 @@ class Worker:
         self._wanted.remove((number, epoch))
         self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
 
-    def _keep_weights(self, number: int, epoch: int) -> None:
-        if epoch < self._trials[number].epochs or not self._weights_folder:
-            return
-        path = self._weights_folder / f"{self._names[number]}.weights.h5"
-        aside = self._weights_folder / f".{os.getpid()}.weights.h5"
+    def _ended(self, number: int, epoch: int) -> str:
+        """The digest of a trial's last weights, which are kept where that is wanted; empty before."""
+        if epoch < self._trials[number].epochs:
+            return ""
+        if self._weights_folder:
+            self._keep_weights(number, self._weights_folder)
+        return self._program.digest(number)
+
+    def _keep_weights(self, number: int, folder: Path) -> None:
+        path = folder / f"{self._names[number]}.weights.h5"
+        aside = folder / f".{os.getpid()}.weights.h5"
         self._program.save(number, aside)
         # The record that a trial has ended must never be there without its weights.
         files.place(aside, path)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline import models
 from pipeline.space import Configuration
-from pipeline.training.fit import Fit, Split, seed_of, shuffled
+from pipeline.training.fit import Fit, Split, seed_of, sha256, shuffled
 from pipeline.training.machine import backend
 from pipeline.trial import Metrics, Trial
 
@@ -34,6 +34,10 @@ class Training(Protocol):
 
     def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> Any:
         """Train for one epoch; sums that the backend's `metrics` makes means of."""
+
+    @property
+    def weights(self) -> list[NDArray[Any]]:
+        """The weights of now, in the order of the model's."""
 
     @property
     def model(self) -> keras.Model:
@@ -107,15 +111,16 @@ class Compiled:
             return self.epochs([number])[number]
         return self._ended(slot, slot.training.epoch(*self._next(slot)))
 
+    def digest(self, number: int) -> str:
+        """The SHA-256 of the trial's weights of now."""
+        return sha256(self._whole(number).weights) if number in self._slots else self._fit.digest(number)
+
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
         if number not in self._slots:
             self._fit.save(number, path)
             return
-        slot = self._slots[number]
-        if slot.pack is not None:
-            slot.pack.hand_back(slot.training)
-        model = slot.training.model
+        model = self._whole(number).model
         # A view without an optimizer: its state would triple the file and be of no use to anyone.
         keras.Model(model.inputs, model.outputs).save_weights(path)
 
@@ -125,6 +130,13 @@ class Compiled:
         if slot is not None and slot.pack is not None:
             slot.pack.leave(slot.training)
         self._fit.drop(number)
+
+    def _whole(self, number: int) -> Training:
+        """The trial's model, its weights at hand."""
+        slot = self._slots[number]
+        if slot.pack is not None:
+            slot.pack.hand_back(slot.training)
+        return slot.training
 
     def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, float]:
         """The order of the images in the next epoch, how many epochs are done, and the next one's rate."""

@@ -109,16 +109,19 @@ class Network:
         return sums  # type: ignore[no-any-return]
 
     @property
+    def weights(self) -> list[NDArray[np.float32]]:
+        """The weights of now, without what fills them up, in the order of the model's."""
+        ends = [end for rows, columns in pairwise(self._widths) for end in ((rows, columns), (columns,))]
+        return [
+            np.asarray(variable)[tuple(map(slice, end))]
+            for variable, end in zip(self.trained.variables, ends, strict=True)
+        ]
+
+    @property
     def model(self) -> keras.Model:
         """The Keras model with the weights of now."""
         model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
-        ends = [end for rows, columns in pairwise(self._widths) for end in ((rows, columns), (columns,))]
-        model.set_weights(
-            [
-                np.asarray(variable)[tuple(map(slice, end))]
-                for variable, end in zip(self.trained.variables, ends, strict=True)
-            ]
-        )
+        model.set_weights(self.weights)
         return model
 
 

@@ -77,6 +77,12 @@ class Layered:
         return (*sums, *self._validate(self._state, self._resident))
 
     @property
+    def weights(self) -> list[NDArray[Any]]:
+        """The weights of now, in the order of the model's."""
+        weights: list[NDArray[Any]] = self.model.get_weights()
+        return weights
+
+    @property
     def model(self) -> keras.Model:
         """The model with the weights of now."""
         kinds = (self._model.trainable_variables, self._model.non_trainable_variables)

@@ -68,10 +68,15 @@ class Network:
         return sums
 
     @property
+    def weights(self) -> list[NDArray[np.float32]]:
+        """The weights of now, in the order of the model's."""
+        return [variable.numpy() for variable in self._trained.variables]
+
+    @property
     def model(self) -> keras.Model:
         """The Keras model with the weights of now."""
         model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
-        model.set_weights([variable.numpy() for variable in self._trained.variables])
+        model.set_weights(self.weights)
         return model
 
 

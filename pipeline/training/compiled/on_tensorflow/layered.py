@@ -58,6 +58,12 @@ class Layered:
         sums: sweep.Sums = self._epoch(tf.constant(order), *numbers)
         return sums
 
+    @property
+    def weights(self) -> list[NDArray[Any]]:
+        """The weights of now, in the order of the model's."""
+        weights: list[NDArray[Any]] = self.model.get_weights()
+        return weights
+
     def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> sweep.Sums:
         def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
             with tf.GradientTape() as tape:
