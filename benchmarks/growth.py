@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.peers.measuring import Measured, measure
-from benchmarks.peers.workload import STUDY, environment, write_project
+from benchmarks.peers.workload import SPACE, STUDY, environment, write_project
 
 STEPS = (10, 30, 100, 300, 1_000, 3_000)
 STUDY_TEXT = """\
@@ -34,13 +34,7 @@ epochs = 1
 [fixed]
 epochs = 1
 
-[space]
-batch_size    = {{ choice = [32, 64, 128] }}
-learning_rate = {{ float = [1e-4, 1e-2], log = true }}
-dropout       = {{ float = [0.0, 0.5] }}
-hidden_layers = {{ int = [1, 3] }}
-hidden_units  = {{ int = [64, 512], step = 64 }}
-
+{space}
 [search]
 trials = {trials}
 """
@@ -55,7 +49,7 @@ def main() -> None:
     trials = parser.parse_args().trials
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         folder = Path(name)
-        write_project(folder, STUDY_TEXT.format(trials=trials))
+        write_project(folder, STUDY_TEXT.format(space=SPACE, trials=trials))
         _study(folder, "prepare")
         measured = _study(folder, "search")
         print("trials held   seconds per trial")

@@ -68,7 +68,7 @@ def test_table_has_a_row_for_each_contestant(results: dict[str, Any]) -> None:
     rows = [line for line in summary.table(results).splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert "3,000 (2,500–3,500) | 12.0 |" in rows[-2]
-    assert " | 10.0 | 4.0 |" in rows[-2]
+    assert "| 10.0 (10.0–10.0) | 4.0 |" in rows[-2]
     assert rows[-1].startswith("| Ray Tune around fit | not installed |")
 
 

@@ -25,6 +25,15 @@ LIST_FILE = "task.json"
 RAW = "STUDY_RAW_MNIST"
 SEED = 20260101
 
+# What every benchmark of searches searches.
+SPACE = """\
+[space]
+batch_size    = { choice = [32, 64, 128] }
+learning_rate = { float = [1e-4, 1e-2], log = true }
+dropout       = { float = [0.0, 0.5] }
+hidden_layers = { int = [1, 3] }
+hidden_units  = { int = [64, 512], step = 64 }
+"""
 STUDY_TEXT = """\
 question  = "How many trials does an hour hold?"
 dataset   = "{dataset}"
@@ -39,13 +48,7 @@ epochs = {epochs}
 activation = "relu"
 epochs     = {epochs}
 
-[space]
-batch_size    = {{ choice = [32, 64, 128] }}
-learning_rate = {{ float = [1e-4, 1e-2], log = true }}
-dropout       = {{ float = [0.0, 0.5] }}
-hidden_layers = {{ int = [1, 3] }}
-hidden_units  = {{ int = [64, 512], step = 64 }}
-
+{space}
 [search]
 engine     = "optuna"
 pruner     = "none"
@@ -100,7 +103,12 @@ def study_text(dataset: str, epochs: int, configurations: Configurations) -> str
         for row in configurations
     )
     return STUDY_TEXT.format(
-        dataset=dataset, seed=SEED, epochs=epochs, trials=max(1, len(configurations)), starts="\n".join(rows)
+        space=SPACE,
+        dataset=dataset,
+        seed=SEED,
+        epochs=epochs,
+        trials=max(1, len(configurations)),
+        starts="\n".join(rows),
     )
 
 

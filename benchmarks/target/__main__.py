@@ -47,13 +47,7 @@ objective = {{ maximize = "val_accuracy" }}
 [fixed]
 epochs = {epochs}
 
-[space]
-batch_size    = {{ choice = [32, 64, 128] }}
-learning_rate = {{ float = [1e-4, 1e-2], log = true }}
-dropout       = {{ float = [0.0, 0.5] }}
-hidden_layers = {{ int = [1, 3] }}
-hidden_units  = {{ int = [64, 512], step = 64 }}
-
+{space}
 [search]
 engine = "optuna"
 pruner = "median"
@@ -110,7 +104,9 @@ def _give(one: Contestant, folder: Path, data_folder: str, dataset: str, seed: i
         task = {"seed": seed, "epochs": EPOCHS, "data_folder": data_folder}
         (folder / workload.LIST_FILE).write_text(json.dumps(task))
         return
-    workload.write_project(folder, STUDY_TEXT.format(dataset=dataset, seed=seed, epochs=EPOCHS))
+    workload.write_project(
+        folder, STUDY_TEXT.format(space=workload.SPACE, dataset=dataset, seed=seed, epochs=EPOCHS)
+    )
     (folder / "data").mkdir()
     (folder / "data" / STUDY).symlink_to(data_folder)
 
