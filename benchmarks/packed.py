@@ -22,15 +22,14 @@ os.environ["KERAS_BACKEND"] = "jax"
 
 import numpy as np
 
+from benchmarks.floor import ADAM_BYTES, NUM_CLASSES, NUM_PIXELS
 from pipeline.space import DEFAULTS
 from pipeline.training import THREADS
 from pipeline.training.framework import set_up
 from pipeline.trial import Trial
 
-NUM_CLASSES, SHAPE, NUM_VAL = 10, (28, 28, 1), 12_000
+SHAPE, NUM_VAL = (28, 28, 1), 12_000
 EPOCHS = 3
-# Bytes a parameter and step: weight, two moments read and written, slope written and read, weight read twice.
-TRAFFIC = 40
 BANDWIDTH_BYTES = 1 << 28
 
 
@@ -42,9 +41,9 @@ def main() -> None:
     from pipeline.training.fit import Fit
 
     data = (_noise(options.images, 1), _noise(NUM_VAL, 2), NUM_CLASSES, 1)
-    num_parameters = (784 + 1) * options.units + (options.units + 1) * NUM_CLASSES
+    num_parameters = (NUM_PIXELS + 1) * options.units + (options.units + 1) * NUM_CLASSES
     num_steps = -(-options.images // options.batch_size)
-    floor = num_parameters * TRAFFIC * num_steps / _bandwidth()
+    floor = num_parameters * ADAM_BYTES * num_steps / _bandwidth()
     print(f"{device}; {options.units} units, batch {options.batch_size}, {options.images:,} images; seconds")
     print(f"floor of memory traffic   {floor:.5f} a trial and epoch")
     alone = _seconds(Fit(*data), 1, options)
