@@ -14,7 +14,8 @@ from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS
 from benchmarks.target import __main__ as target
-from pipeline.study import load
+from pipeline.stages.desk import num_in_flight
+from pipeline.study import load, parse, template
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -109,6 +110,16 @@ def test_growth_is_told_by_stretches_of_the_search() -> None:
     assert list(stretches(elapsed)) == [(10, 30, 1.0), (30, 100, 1.0), (100, 200, 2.0)]
 
 
+def test_the_target_is_sought_with_the_study_that_a_new_user_has() -> None:
+    """Its space is the peers', its search the template's."""
+    sought = parse(target.study_text("mnist", 7), "peers")
+    new = parse(template("new"), "new")
+    assert (sought.dataset.name, sought.seed, sought.arms[0].epochs) == ("mnist", 7, target.EPOCHS)
+    assert sought.search == new.search.model_copy(update={"trials": 1000, "parallel": num_in_flight()})
+    peers = parse(workload.study_text("mnist", 1, []), "peers").space
+    assert set(sought.space) == set(peers)
+
+
 def test_a_target_is_held_from_the_first_accuracy_that_is_not_below_it() -> None:
     """Seconds count from the start of the process; a target that nothing reached has none."""
     seen = [(0.970, 103.0), (0.9805, 110.0), (0.976, 112.0)]
@@ -118,6 +129,20 @@ def test_a_target_is_held_from_the_first_accuracy_that_is_not_below_it() -> None
 def test_a_search_that_did_not_get_there_counts_as_the_longest() -> None:
     """The median is not taken over the lucky ones alone; where most did not get there, there is none."""
     found = [{"0.980": 9.0, "0.982": None}, {"0.980": None, "0.982": None}, {"0.980": 5.0, "0.982": 7.0}]
-    summary = target.summarize(found)
-    assert summary["0.980"] == {"median": 9.0, "low": 5.0, "high": 9.0, "reached": 2, "searches": 3}
-    assert summary["0.982"] == {"median": None, "low": 7.0, "high": 7.0, "reached": 1, "searches": 3}
+    summary = target.summarize(found, 60.0)
+    assert summary["0.980"] == {
+        "median": 9.0,
+        "low": 5.0,
+        "high": 9.0,
+        "reached": 2,
+        "searches": 3,
+        "ended_after": 60.0,
+    }
+    assert summary["0.982"] == {
+        "median": None,
+        "low": 7.0,
+        "high": 7.0,
+        "reached": 1,
+        "searches": 3,
+        "ended_after": 60.0,
+    }

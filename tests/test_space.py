@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.space import DEFAULTS, HYPERPARAMETERS, Choice, Dimension, Range, Space, dimension
+from pipeline.study.middle import middle
 
 LAYERS = Dimension("hidden_layers", Range(1, 3, is_int=True))
 MODEL = Dimension("model", Choice(("mlp", "cnn")))
@@ -142,6 +143,23 @@ def spaces(draw):
         hung = (above.name, tuple(draw(st.sets(st.integers(-3, 3), min_size=1)))) if above else None
         dimensions.append(Dimension(name, values, hung))
     return Space(tuple(dimensions))
+
+
+@given(spaces())
+@settings(deadline=None, database=None, derandomize=True)
+def test_the_middle_is_one_point_of_the_grid(space):
+    """It holds a value for every hyperparameter that counts there, and for no other."""
+    assert middle(space) in space.grid()
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6), st.booleans(), st.booleans())
+@settings(deadline=None, database=None, derandomize=True)
+def test_the_middle_of_a_range_lies_in_it(one, other, is_log, is_int):
+    """However near to one another its ends are."""
+    low, high = sorted((one, other))
+    values = Range(int(low) + 1, int(high) + 2, True, is_log) if is_int else Range(low, high, False, is_log)
+    [value] = middle(Space((Dimension("a", values),))).values()
+    assert values.holds(value)
 
 
 @given(spaces())

@@ -53,6 +53,34 @@ def test_a_rate_of_one_is_a_float_wherever_it_stands():
     assert [type(rate) for rate in rates] == [float] * 6
 
 
+def test_the_middle_of_the_space_is_written_out_among_the_starts():
+    """A range has its mean, the geometric on a log scale, a list its middle; what does not count is out."""
+    text = STUDY.replace(
+        "learning_rate = { choice = [1, 0.1] }",
+        """\
+learning_rate = { float = [1e-4, 1e-2], log = true }
+batch_size = { choice = [32, 64, 128] }
+dropout = { float = [0, 0.5] }
+zoom = { float = [0.1, 0.4], step = 0.1 }
+hidden_layers = { int = [1, 3] }
+hidden_units = { int = [64, 512], step = 64 }
+filters = { int = [2, 32], log = true, when = { hidden_layers = 2 } }
+rotation = { float = [0.0, 0.1], when = { hidden_layers = 1 } }""",
+    )
+    middle, other = study('start_with = ["middle", { batch_size = 32 }]', text=text).search.start_with
+    assert middle == {
+        "learning_rate": 0.001,
+        "batch_size": 64,
+        "dropout": 0.25,
+        "zoom": 0.3,
+        "hidden_layers": 2,
+        "hidden_units": 320,
+        "filters": 8,
+    }
+    assert [type(value) for value in middle.values()] == [float, int, float, float, int, int, int]
+    assert other == {"batch_size": 32}
+
+
 def test_a_study_that_compares_nothing_has_one_arm():
     """Its sampler is the engine's first where the file names none, and it prunes nothing."""
     [arm] = study().arms

@@ -44,6 +44,7 @@ VOCABULARY = [
     "relu",
     "cnn",
     "median",
+    "middle",
     "optuna",
     "val_loss",
 ]

@@ -90,7 +90,11 @@ class Workload:
 
     def give_to_project(self, folder: Path, dataset: str) -> None:
         """Make the folder a project whose one study searches the list; its images are ready."""
-        write_project(folder, study_text(dataset, self.epochs, self.configurations))
+        self.give_study(folder, study_text(dataset, self.epochs, self.configurations))
+
+    def give_study(self, folder: Path, text: str) -> None:
+        """Make the folder a project with the study of the given text; its images are ready."""
+        write_project(folder, text)
         # Linked, not copied: preparing is not measured, and no contestant changes the images.
         shutil.copytree(self.data_folder, folder / "data" / STUDY, copy_function=os.link)
 

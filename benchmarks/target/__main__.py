@@ -19,8 +19,10 @@ from typing import Any
 import benchmarks.target
 from benchmarks.peers import workload
 from benchmarks.peers.contestants import TENSORFLOW, Contestant
-from benchmarks.peers.workload import RAW, STUDY
+from benchmarks.peers.workload import RAW, STUDY, Workload
 from benchmarks.target.progress import FILE
+from pipeline.stages.desk import num_in_flight
+from pipeline.study import template
 
 TARGETS = (0.975, 0.980, 0.982)
 EPOCHS = 20
@@ -33,26 +35,21 @@ CONTESTANTS = {
         Contestant("keras_tuner", "Keras Tuner, Hyperband", ("benchmarks.target.with_keras_tuner",)),
         Contestant("optuna", "Optuna, TPE and median pruner", ("benchmarks.target.with_optuna",)),
         Contestant("ray_tune", "Ray Tune, ASHA", ("benchmarks.target.with_ray",), TENSORFLOW, "ray"),
-        Contestant("ours_tensorflow", "This project", ("pipeline", "search", STUDY), is_ours=True),
+        Contestant(
+            "ours_tensorflow",
+            "This project",
+            ("benchmarks.target.with_this_project", "search", STUDY),
+            is_ours=True,
+        ),
     )
 }
-# As the project's template searches; no configuration is given to begin with.
-STUDY_TEXT = """\
-question  = "How soon does a search hold a network of a given accuracy?"
-dataset   = "{dataset}"
-model     = "mlp"
-seed      = {seed}
-objective = {{ maximize = "val_accuracy" }}
-
-[fixed]
-epochs = {epochs}
-
-{space}
-[search]
-engine = "optuna"
-pruner = "median"
-trials = 1000
-"""
+# What is changed of the study that `study new` writes.
+CHANGES = (
+    ('dataset   = "mnist-sample"', 'dataset   = "{dataset}"'),
+    ("seed      = 20260101", "seed      = {seed}"),
+    ("\nepochs = 5\n", "\nepochs = {epochs}\n"),
+    ("trials   = 12", "trials   = 1000"),
+)
 
 Reached = dict[str, float | None]
 
@@ -74,14 +71,15 @@ def main() -> None:
             # Begun by another each time: what a machine does by the minute meets all alike.
             for one in (*here[seed % len(here) :], *here[: seed % len(here)]):
                 folder = Path(name) / f"{one.name}-{seed}"
-                _give(one, folder, given.data_folder, dataset, seed)
+                _give(one, folder, given, dataset, seed)
                 found[one.name].append(search(one, folder, 60 * options.minutes))
                 print(f"seed {seed}: {one.title}: {_words(found[one.name][-1])}", flush=True)
-    results = {name: summarize(reached) for name, reached in found.items()}
+            # After every seed: hours of measuring are not lost with the last minutes of them.
+            results = {name: summarize(reached, 60 * options.minutes) for name, reached in found.items()}
+            if not options.sample:
+                others = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+                RESULTS.write_text(json.dumps({**others, "seconds_to_target": results}, indent=1) + "\n")
     print(json.dumps(results, indent=1))
-    if not options.sample:
-        others = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        RESULTS.write_text(json.dumps({**others, "seconds_to_target": results}, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -97,18 +95,24 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _give(one: Contestant, folder: Path, data_folder: str, dataset: str, seed: int) -> None:
+def _give(one: Contestant, folder: Path, given: Workload, dataset: str, seed: int) -> None:
     """Put the search and the prepared images where the contestant looks for them."""
     folder.mkdir()
     if not one.is_ours:
-        task = {"seed": seed, "epochs": EPOCHS, "data_folder": data_folder}
+        task = {"seed": seed, "epochs": EPOCHS, "data_folder": given.data_folder}
         (folder / workload.LIST_FILE).write_text(json.dumps(task))
         return
-    workload.write_project(
-        folder, STUDY_TEXT.format(space=workload.SPACE, dataset=dataset, seed=seed, epochs=EPOCHS)
-    )
-    (folder / "data").mkdir()
-    (folder / "data" / STUDY).symlink_to(data_folder)
+    given.give_study(folder, study_text(dataset, seed))
+
+
+def study_text(dataset: str, seed: int) -> str:
+    """The study that `study new` writes here, with the CHANGES made."""
+    text = template(STUDY, num_in_flight())
+    for old, new in CHANGES:
+        if text.count(old) != 1:
+            sys.exit(f"The template must hold {old!r} once.")
+        text = text.replace(old, new.format(dataset=dataset, seed=seed, epochs=EPOCHS))
+    return text
 
 
 def search(one: Contestant, folder: Path, most_seconds: float) -> Reached:
@@ -126,7 +130,7 @@ def search(one: Contestant, folder: Path, most_seconds: float) -> Reached:
         )
         try:
             while process.poll() is None and time.time() - began < most_seconds:
-                if any(accuracy >= TARGETS[-1] for accuracy, _ in _seen(one, folder)):
+                if any(accuracy >= TARGETS[-1] for accuracy, _ in _seen(folder)):
                     break
                 time.sleep(LOOK_SECONDS)
             has_failed = bool(process.poll())
@@ -134,7 +138,7 @@ def search(one: Contestant, folder: Path, most_seconds: float) -> Reached:
             _end(process)
     if has_failed:
         sys.exit(f"{one.title} failed:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
-    return reached(list(_seen(one, folder)), began)
+    return reached(list(_seen(folder)), began)
 
 
 def reached(seen: Sequence[tuple[float, float]], began: float) -> Reached:
@@ -145,7 +149,7 @@ def reached(seen: Sequence[tuple[float, float]], began: float) -> Reached:
     }
 
 
-def summarize(found: Sequence[Reached]) -> dict[str, dict[str, Any]]:
+def summarize(found: Sequence[Reached], most_seconds: float) -> dict[str, dict[str, Any]]:
     """By target: median, lowest and highest of the searches that got there, and how many of all did."""
     summary = {}
     for target in found[0] if found else ():
@@ -160,25 +164,19 @@ def summarize(found: Sequence[Reached]) -> dict[str, dict[str, Any]]:
             "high": max(got, default=None),
             "reached": len(got),
             "searches": len(found),
+            "ended_after": most_seconds,
         }
     return summary
 
 
-def _seen(one: Contestant, folder: Path) -> Iterator[tuple[float, float]]:
-    """Validation accuracies that the search holds, each with the time of day at which it came to hold it."""
-    if not one.is_ours:
-        path = folder / FILE
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with suppress(json.JSONDecodeError):
-                note = json.loads(line)
-                yield note["val_accuracy"], note["time"]
-        return
-    for path in folder.glob(f"mlruns/searches/{STUDY}/search-*/record.jsonl"):
-        started = path.parent.joinpath("task.json").stat().st_mtime
-        for line in path.read_text().splitlines():
-            record = json.loads(line.split(" ", 1)[1])
-            best = max((metrics["val_accuracy"] for metrics in record["outcome"]["curve"]), default=0.0)
-            yield best, started + record["elapsed_seconds"]
+def _seen(folder: Path) -> Iterator[tuple[float, float]]:
+    """Validation accuracies that the search has reached, each with the time of day."""
+    path = folder / FILE
+    for line in path.read_text().splitlines() if path.exists() else []:
+        # The last one may be half written.
+        with suppress(json.JSONDecodeError):
+            noted = json.loads(line)
+            yield noted["val_accuracy"], noted["time"]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

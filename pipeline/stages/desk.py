@@ -15,6 +15,7 @@ from pipeline.ledger import Ledger
 from pipeline.stages.progress import in_words
 from pipeline.stages.project import Project
 from pipeline.study.template import template
+from pipeline.training import places
 from pipeline.trial import Outcome
 
 FILES = {
@@ -26,6 +27,7 @@ FILES = {
 }
 STAGES = ("check", "prepare", "baseline", "search", "confirm", "report")
 NUM_BEST = 5
+FEWEST_IN_FLIGHT, MOST_IN_FLIGHT = 2, 8
 
 
 def new(project: Project, name: str) -> Iterator[str]:
@@ -37,11 +39,23 @@ def new(project: Project, name: str) -> Iterator[str]:
         )
     listing = project.root / "params.yaml"
     listed = _listed(listing, name) if listing.is_file() else ""
-    write_text(path, template(name))
+    write_text(path, template(name, num_in_flight()))
     yield f"Wrote studies/{name}/study.toml: edit it, then run: study check {name}"
     if listed:
         write_text(listing, listed)
         yield f"Listed {name} in params.yaml: dvc repro report@{name} runs it."
+
+
+def num_in_flight() -> int:
+    """How many trials a new study has in flight: as many as train here side by side, within reason.
+
+    More would only make each of them slower, and the first results later. Fewer than two are no use to another
+    machine; with more than eight many trials are asked for before anything is learned from one.
+
+    Raises:
+        StudyError: STUDY_WORKERS is no whole number from 1 to 256.
+    """
+    return max(FEWEST_IN_FLIGHT, len(places(MOST_IN_FLIGHT)))
 
 
 def status(project: Project, name: str | None) -> Iterator[str]:

@@ -74,7 +74,7 @@ class Search(Table):
         parallel: trials in flight, on any machine (design: the virtual clock).
         minutes: ask for no more trials after so long, in each arm.
         patience: ask for no more after so many trials without a better score.
-        start_with: configurations tried first (Optuna only).
+        start_with: configurations tried first, "middle" written out (Optuna only).
     """
 
     engine: EngineName = Field(default="optuna", examples=["optuna"])

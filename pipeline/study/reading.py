@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Problem, StudyError, nearest
-from pipeline.space import DEFAULTS, HYPERPARAMETERS, Value
+from pipeline.space import DEFAULTS, HYPERPARAMETERS, Space, Value
 from pipeline.study import tables
 from pipeline.study.arms import arm_checks
 from pipeline.study.checks import Draft, cross_checks
 from pipeline.study.definition import Baseline, Confirm, Objective, Search, Split, Study
 from pipeline.study.document import document
+from pipeline.study.middle import MIDDLE, middle
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("raw",)
@@ -127,7 +128,8 @@ def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list
         advice = "Remove it, or write " + tables.TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
         problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
     model = raw.get("model", DEFAULTS["model"])
-    spending = tables.checked(Search, found["search"], "[search]", problems)
+    space = tables.space(found["space"], problems)
+    spending = tables.checked(Search, _with_middle(found["search"], space), "[search]", problems)
     return Draft(
         tables=found,
         model=model if HYPERPARAMETERS["model"].admits(model) else DEFAULTS["model"],
@@ -136,10 +138,21 @@ def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list
             tables.values(start, f"[search] start_with[{index}]", problems)
             for index, start in enumerate(spending.start_with)
         ],
-        space=tables.space(found["space"], problems),
+        space=space,
         search=spending,
         objective=tables.checked(Objective, found["objective"], "objective", problems),
     )
+
+
+def _with_middle(search: dict[str, Any], space: Space) -> dict[str, Any]:
+    """The table with the middle of the space written out where its list of starts has the word for it."""
+    starts = search.get("start_with")
+    if not isinstance(starts, list):
+        return search
+    # A space in which nothing is in order has no middle; that is told of the space.
+    own = [middle(space)] if space.names else []
+    rows = [row for start in starts for row in (own if start == MIDDLE else [start])]
+    return {**search, "start_with": rows}
 
 
 def _compared(compare: dict[str, Any]) -> tuple[str, tuple[Value, ...]] | None:

@@ -20,8 +20,10 @@ from pipeline.study.definition import (
     Split,
     Table,
 )
+from pipeline.study.middle import MIDDLE
 
 MAX_QUESTION = 1_000
+TABLES = f'must be a list of tables, or of the word "{MIDDLE}".'
 T = TypeVar("T", bound=Table)
 
 
@@ -155,8 +157,8 @@ def _rule(detail: Any, words: list[str]) -> str:
         "float_type": "must be a number.",
         "string_type": "must be text in quotes.",
         "literal_error": f"must be one of {', '.join(words)}.",
-        "list_type": "must be a list of tables.",
-        "dict_type": "must be a list of tables.",
+        "list_type": TABLES,
+        "dict_type": TABLES,
     }
     return rules[detail["type"]]
 

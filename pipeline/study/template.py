@@ -44,8 +44,9 @@ hidden_units  = { int = [64, 512], step = 64 }
 engine   = "optuna"         # or keras_tuner
 sampler  = "tpe"            # or random, grid, qmc; of keras_tuner: bayesian, random, hyperband, grid
 pruner   = "median"         # stops the unpromising; or none, successive_halving, hyperband
+start_with = ["middle"]     # of each range in [space]; or { learning_rate = 0.001 }, for example
 trials   = 12               # in each arm
-parallel = 4                # trials in flight; the result depends on it, so it is no matter of the machine
+parallel = 4                # trials in flight, here one a core; results depend on it, so keep it elsewhere
 
 [confirm]
 top     = 3                 # so many of the best are trained again ...
@@ -53,10 +54,11 @@ repeats = 5                 # ... on so many fresh seeds, and so is the baseline
 """
 
 
-def template(name: str) -> str:
-    """The text of a complete study file for a new study.
+def template(name: str, parallel: int = 4) -> str:
+    """The text of a complete study file for a new study with so many trials in flight.
 
     Raises:
         StudyError: no study may have this name.
     """
-    return TEMPLATE.replace("NAME", check_name(name))
+    text = TEMPLATE.replace("parallel = 4 ", f"parallel = {parallel} ")
+    return text.replace("NAME", check_name(name))
