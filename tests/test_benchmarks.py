@@ -14,6 +14,8 @@ from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS
 from benchmarks.target import __main__ as target
+from benchmarks.target import results as target_results
+from benchmarks.target.results import Search, steps
 from pipeline.stages.desk import num_in_flight
 from pipeline.study import load, parse, template
 
@@ -123,26 +125,33 @@ def test_the_target_is_sought_with_the_study_that_a_new_user_has() -> None:
 def test_a_target_is_held_from_the_first_accuracy_that_is_not_below_it() -> None:
     """Seconds count from the start of the process; a target that nothing reached has none."""
     seen = [(0.970, 103.0), (0.9805, 110.0), (0.976, 112.0)]
-    assert target.reached(seen, 100.0) == {"0.975": 10.0, "0.980": 10.0, "0.982": None}
+    found = Search("optuna", 1, steps(seen, 100.0))
+    assert found.steps == [(3.0, 0.97), (10.0, 0.9805)]
+    assert [found.seconds_to(aim) for aim in (0.975, 0.980, 0.982)] == [10.0, 10.0, None]
 
 
-def test_a_search_that_did_not_get_there_counts_as_the_longest() -> None:
+@pytest.fixture
+def searches() -> list[Search]:
+    """Three searches: two hold 98.0 %, one of them 98.2 %."""
+    found = [[(9.0, 0.98)], [(4.0, 0.96)], [(5.0, 0.981), (7.0, 0.9825)]]
+    return [Search("optuna", seed, one) for seed, one in enumerate(found)]
+
+
+def test_a_search_that_did_not_get_there_counts_as_the_longest(searches: list[Search]) -> None:
     """The median is not taken over the lucky ones alone; where most did not get there, there is none."""
-    found = [{"0.980": 9.0, "0.982": None}, {"0.980": None, "0.982": None}, {"0.980": 5.0, "0.982": 7.0}]
-    summary = target.summarize(found, 60.0)
-    assert summary["0.980"] == {
-        "median": 9.0,
-        "low": 5.0,
-        "high": 9.0,
-        "reached": 2,
-        "searches": 3,
-        "ended_after": 60.0,
-    }
-    assert summary["0.982"] == {
-        "median": None,
-        "low": 7.0,
-        "high": 7.0,
-        "reached": 1,
-        "searches": 3,
-        "ended_after": 60.0,
-    }
+    summary = target_results.summarize(searches, 60.0)["optuna"]
+    common = {"searches": 3, "ended_after": 60.0}
+    assert summary["0.980"] == {"median": 9.0, "low": 5.0, "high": 9.0, "reached": 2, **common}
+    assert summary["0.982"] == {"median": None, "low": 7.0, "high": 7.0, "reached": 1, **common}
+    told = target_results.table({"optuna": summary}, target.TITLES, "A machine.")
+    assert "| 9 (5–9), 2 of 3 | 9 (5–9), 2 of 3 | more than 60 (7–7), 1 of 3 |" in told
+
+
+def test_the_picture_of_searches_is_the_same_file_each_time(searches: list[Search]) -> None:
+    """One line a search; one that saw no epoch end has none."""
+    several = [*searches, Search("keras_tuner", 1, [])]
+    drawn = target_results.chart(several, target.TITLES, 60.0)
+    assert drawn == target_results.chart(several, target.TITLES, 60.0)
+    assert ElementTree.fromstring(drawn).tag == f"{SVG}svg"  # noqa: S314  it was written a line above
+    assert "Optuna, TPE and median pruner" in drawn
+    assert "Hyperband" not in drawn

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -13,20 +12,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import benchmarks.peers
-from benchmarks import floor
+from benchmarks import floor, here
 from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS, NOT_INSTALLED, Contestant
 from benchmarks.peers.measuring import measure
 from benchmarks.peers.workload import RAW, ROOT, Workload
-from pipeline.training import machine
 
-PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "jax", "ray", "numpy")
 LOG_LINES = 5
 HOME = ROOT / "benchmarks"
 
@@ -118,12 +114,12 @@ class Rounds:
             "floor": {
                 "cpu_seconds": round(self.floor_seconds, 2),
                 "trials_per_hour": round(
-                    3600 * len(self.given.configurations) * _num_cores() / self.floor_seconds, 1
+                    3600 * len(self.given.configurations) * here.num_cores() / self.floor_seconds, 1
                 ),
             },
             "not_measured": self.not_measured,
-            "machine": {**machine(), "cores": _num_cores(), "system": platform.platform()},
-            "versions": _versions(),
+            "machine": here.facts(),
+            "versions": here.versions(),
             "settings": settings,
             "runs": self.runs,
         }
@@ -156,19 +152,19 @@ def _measure(options: argparse.Namespace, folder: Path) -> int:
     began = time.monotonic()
     dataset = "mnist-sample" if options.sample else "mnist"
     chosen = [CONTESTANTS[name] for name in options.only or CONTESTANTS]
-    here = [contestant for contestant in chosen if contestant.is_here()]
+    present = [contestant for contestant in chosen if contestant.is_here()]
     (folder / "prepared").mkdir()
     given = workload.prepare(folder / "prepared", dataset, options.trials, options.epochs)
     rounds = Rounds(given, dataset, folder, began)
-    rounds.not_measured = {one.name: NOT_INSTALLED for one in chosen if one not in here}
+    rounds.not_measured = {one.name: NOT_INSTALLED for one in chosen if one not in present}
     for name, reason in rounds.not_measured.items():
         rounds.say(f"{name}: {reason}")
-    extra = [contestant.needs for contestant in here if contestant.needs]
+    extra = [contestant.needs for contestant in present if contestant.needs]
     workload.warm_up(("tensorflow", "keras_tuner", "optuna", "mlflow", *extra))
     rounds.say(f"prepared: {dataset}, {options.trials} configurations, {options.epochs} epochs")
     out = options.out or (Path(tempfile.mkdtemp(prefix="peers-try-")) if options.sample else HOME)
     try:
-        rounds.play(here, options.repeats, options.minutes, out)
+        rounds.play(present, options.repeats, options.minutes, out)
     except KeyboardInterrupt:
         rounds.say("interrupted; the round is left out unless it is the first")
         rounds.runs = [run for run in rounds.runs if run["round"] <= max(1, rounds.num_complete)]
@@ -208,22 +204,6 @@ def _floor_seconds(given: Workload, folder: Path) -> float:
     environment = {**workload.environment({}), **floor.ENVIRONMENT}
     said = subprocess.run(words, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
     return given.epochs * sum(map(sum, json.loads(said.splitlines()[-1])))
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    command = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    return {**found, "project": commit or "unknown"}
 
 
 if __name__ == "__main__":

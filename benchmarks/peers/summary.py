@@ -7,6 +7,7 @@ from math import sqrt
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks import here
 from benchmarks.peers.contestants import CONTESTANTS
 
 Json = dict[str, Any]
@@ -69,7 +70,6 @@ def table(results: Mapping[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     for name, reason in results["not_measured"].items():
         lines.append(f"| {CONTESTANTS[name].title} | {reason} |" + " |" * 7)
-    machine = results["machine"]
     return "\n".join(
         [
             *lines,
@@ -83,9 +83,7 @@ def table(results: Mapping[str, Any]) -> str:
             f"{results['floor']['cpu_seconds']:,.1f} processor seconds at the best rates of a core here, so "
             f"{results['floor']['trials_per_hour']:,.0f} trials an hour are the most here.",
             "",
-            f"{machine['processor']}, {machine['cores']} cores, accelerators: {machine['accelerators']}. "
-            + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-            + ".",
+            here.sentence(results["machine"], results["versions"]),
             "",
         ]
     )

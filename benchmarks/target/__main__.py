@@ -12,23 +12,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import benchmarks.target
+from benchmarks import here
 from benchmarks.peers import workload
 from benchmarks.peers.contestants import TENSORFLOW, Contestant
 from benchmarks.peers.workload import RAW, STUDY, Workload
 from benchmarks.target.progress import FILE
+from benchmarks.target.results import TARGETS, Search, Step, chart, steps, summarize, table
 from pipeline.stages.desk import num_in_flight
 from pipeline.study import template
 
-TARGETS = (0.975, 0.980, 0.982)
 EPOCHS = 20
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 20.0
-RESULTS = workload.ROOT / "benchmarks" / "results.json"
+HOME = workload.ROOT / "benchmarks"
 CONTESTANTS = {
     one.name: one
     for one in (
@@ -43,6 +43,7 @@ CONTESTANTS = {
         ),
     )
 }
+TITLES = {name: one.title for name, one in CONTESTANTS.items()}
 # What is changed of the study that `study new` writes.
 CHANGES = (
     ('dataset   = "mnist-sample"', 'dataset   = "{dataset}"'),
@@ -51,35 +52,46 @@ CHANGES = (
     ("trials   = 12", "trials   = 1000"),
 )
 
-Reached = dict[str, float | None]
-
 
 def main() -> None:
-    """Search by turns, then print and write the seconds to each target."""
+    """Search by turns; after every seed print and write what has been found."""
     options = _options()
     if not options.sample and not os.environ.get(RAW):
         sys.exit(f"{RAW} must name a folder of the four MNIST files; or try --sample.")
     dataset = "mnist-sample" if options.sample else "mnist"
-    chosen = [CONTESTANTS[name] for name in options.only or CONTESTANTS]
-    here = [one for one in chosen if one.is_here()]
-    found: dict[str, list[Reached]] = {one.name: [] for one in here}
+    present = [one for one in map(CONTESTANTS.get, options.only or CONTESTANTS) if one and one.is_here()]
+    searches: list[Search] = []
     with tempfile.TemporaryDirectory(prefix="target-", ignore_cleanup_errors=True) as name:
         prepared = Path(name) / "prepared"
         prepared.mkdir()
         given = workload.prepare(prepared, dataset, 1, EPOCHS)
         for seed in range(1, options.seeds + 1):
             # Begun by another each time: what a machine does by the minute meets all alike.
-            for one in (*here[seed % len(here) :], *here[: seed % len(here)]):
+            for one in (*present[seed % len(present) :], *present[: seed % len(present)]):
                 folder = Path(name) / f"{one.name}-{seed}"
                 _give(one, folder, given, dataset, seed)
-                found[one.name].append(search(one, folder, 60 * options.minutes))
-                print(f"seed {seed}: {one.title}: {_words(found[one.name][-1])}", flush=True)
-            # After every seed: hours of measuring are not lost with the last minutes of them.
-            results = {name: summarize(reached, 60 * options.minutes) for name, reached in found.items()}
+                searches.append(Search(one.name, seed, search(one, folder, 60 * options.minutes)))
+                print(f"seed {seed}: {one.title}: {_words(searches[-1])}", flush=True)
+            # Hours of measuring are not lost with the last minutes of them.
             if not options.sample:
-                others = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-                RESULTS.write_text(json.dumps({**others, "seconds_to_target": results}, indent=1) + "\n")
-    print(json.dumps(results, indent=1))
+                write(searches, 60 * options.minutes)
+    machine = here.sentence(here.facts(), here.versions())
+    print("\n" + table(summarize(searches, 60 * options.minutes), TITLES, machine))
+
+
+def write(searches: Sequence[Search], most_seconds: float) -> None:
+    """Write TARGET.md, target.svg and the entries of results.json; what others wrote there stays."""
+    about, versions = here.facts(), here.versions()
+    summary = summarize(searches, most_seconds)
+    path = HOME / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results |= {
+        "seconds_to_target": summary,
+        "target": {"machine": about, "versions": versions, "searches": [asdict(one) for one in searches]},
+    }
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    (HOME / "TARGET.md").write_text(table(summary, TITLES, here.sentence(about, versions)))
+    (HOME / "target.svg").write_text(chart(searches, TITLES, most_seconds))
 
 
 def _options() -> argparse.Namespace:
@@ -89,7 +101,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--minutes", type=float, default=20, help="end a search after so long")
+    parser.add_argument("--minutes", type=float, default=7, help="end a search after so long")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(CONTESTANTS))
     parser.add_argument("--sample", action="store_true", help="5,000 images instead of all; a quick try")
     return parser.parse_args()
@@ -115,8 +127,8 @@ def study_text(dataset: str, seed: int) -> str:
     return text
 
 
-def search(one: Contestant, folder: Path, most_seconds: float) -> Reached:
-    """Seconds from the start of the process until each target was held; None: not within the time."""
+def search(one: Contestant, folder: Path, most_seconds: float) -> list[Step]:
+    """Seconds from the start of the process, and the best validation accuracy from then on."""
     words = [sys.executable, "-m", *one.words]
     with (folder / "log").open("wb") as log:
         began = time.time()
@@ -138,35 +150,7 @@ def search(one: Contestant, folder: Path, most_seconds: float) -> Reached:
             _end(process)
     if has_failed:
         sys.exit(f"{one.title} failed:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
-    return reached(list(_seen(folder)), began)
-
-
-def reached(seen: Sequence[tuple[float, float]], began: float) -> Reached:
-    """Seconds from `began` to the first of the accuracies, each with its time, that holds each target."""
-    return {
-        f"{target:.3f}": next((round(at - began, 1) for accuracy, at in seen if accuracy >= target), None)
-        for target in TARGETS
-    }
-
-
-def summarize(found: Sequence[Reached], most_seconds: float) -> dict[str, dict[str, Any]]:
-    """By target: median, lowest and highest of the searches that got there, and how many of all did."""
-    summary = {}
-    for target in found[0] if found else ():
-        seconds = [one[target] for one in found]
-        got = [value for value in seconds if value is not None]
-        # A search that did not get there counts as longer than all: else a median would flatter it.
-        ranked = sorted(value if value is not None else float("inf") for value in seconds)
-        middle = median(ranked)
-        summary[target] = {
-            "median": None if middle == float("inf") else round(middle, 1),
-            "low": min(got, default=None),
-            "high": max(got, default=None),
-            "reached": len(got),
-            "searches": len(found),
-            "ended_after": most_seconds,
-        }
-    return summary
+    return steps(_seen(folder), began)
 
 
 def _seen(folder: Path) -> Iterator[tuple[float, float]]:
@@ -189,8 +173,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _words(found: Reached) -> str:
-    return ", ".join(f"{100 * float(target):.1f} %: {seconds or '–'} s" for target, seconds in found.items())
+def _words(one: Search) -> str:
+    return ", ".join(f"{100 * target:.1f} %: {one.seconds_to(target) or '–'} s" for target in TARGETS)
 
 
 if __name__ == "__main__":

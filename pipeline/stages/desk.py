@@ -49,8 +49,8 @@ def new(project: Project, name: str) -> Iterator[str]:
 def num_in_flight() -> int:
     """How many trials a new study has in flight: as many as train here side by side, within reason.
 
-    More would only make each of them slower, and the first results later. Fewer than two are no use to another
-    machine; with more than eight many trials are asked for before anything is learned from one.
+    More would only make each of them slower, and the first results later. Fewer than two are no use to a
+    larger machine; with more than eight many trials are asked for before anything is learned from one.
 
     Raises:
         StudyError: STUDY_WORKERS is no whole number from 1 to 256.
