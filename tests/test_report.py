@@ -250,6 +250,19 @@ def test_arms_that_tried_the_same_trials_are_not_called_compared() -> None:
     assert "Compared by" not in told
 
 
+def test_a_third_arm_is_compared_with_one_of_two_that_tried_the_same_trials() -> None:
+    """What is alike is told, and does not hide what differs."""
+    findings = made(compare=FIXED + '[compare]\nactivation = { choice = ["relu", "tanh", "sigmoid"] }')
+    first = findings.of_arm(findings.trials, "relu")
+    others = findings.of_arm(findings.trials, "tanh")
+    trials = pd.concat([first, others, first.assign(arm="sigmoid")])
+    findings.evidence["candidates"].append({**findings.evidence["candidates"][0], "arm": "sigmoid"})
+    told = answer(replace(findings, trials=trials))
+    assert "The arms relu and sigmoid tried the very same trials" in told
+    assert "Compared by activation, the best candidate of relu confirmed best, before that of tanh: " in told
+    assert "No candidate of" not in told
+
+
 def test_metrics_are_rounded_and_the_configuration_exact() -> None:
     """metrics.json holds six digits of each measure, and the configuration as it was trained."""
     findings = made()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report import wording
@@ -147,18 +147,32 @@ def _trained(evidence: Mapping[str, Any]) -> list[str]:
 def _compared(findings: Findings) -> list[str]:
     if findings.study.compared is None:
         return []
-    if twins := _twins(findings):
-        return [
-            f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
-            "play, as when a sampler still draws at random. Give them more trials to compare them."
-        ]
-    key, leaders = findings.study.compared[0], findings.leaders()
-    missing = [arm for arm in findings.arms if arm not in leaders]
+    twins, leaders = _twins(findings), findings.leaders()
+    told = (
+        f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
+        "play, as when a sampler still draws at random. Give them more trials to compare them."
+    )
+    if len(twins) == len(findings.arms):
+        return [told]
+    # Of twins the one with the best candidate stands for all.
+    hidden = [arm for arm in dict.fromkeys((*leaders, *findings.arms)) if arm in twins][1:]
+    leaders = {arm: best for arm, best in leaders.items() if arm not in hidden}
+    key, missing = (
+        findings.study.compared[0],
+        [arm for arm in findings.arms if arm not in {*leaders, *hidden}],
+    )
+    answer = _of_arms(findings, key, leaders, missing)
+    return [told, answer] if twins else [answer]
+
+
+def _of_arms(
+    findings: Findings, key: str, leaders: Mapping[str, Mapping[str, Any]], missing: Sequence[str]
+) -> str:
     if len(leaders) < 2:
         few = f"none of the confirmed candidates is of {' or '.join(missing)}."
-        return [f"Which {key} is better stays open: {few}"]
+        return f"Which {key} is better stays open: {few}"
     absent = f" No candidate of {' or '.join(missing)} was confirmed." if missing else ""
-    return [f"Compared by {key}, {_contest(findings, leaders)}{absent}"]
+    return f"Compared by {key}, {_contest(findings, leaders)}{absent}"
 
 
 def _twins(findings: Findings) -> list[str]:
