@@ -20,8 +20,12 @@ quick: .venv/ready
 check: .venv/ready
 	scripts/check
 
+# Hours, on a quiet machine. Ray is a peer alone, so the lock does not have it.
 bench: .venv/ready
+	pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	python -m benchmarks.peers
+	python -m benchmarks.target
+	python -m benchmarks.growth
 
 # A hundred random kills in a row; about an hour on 2 cores.
 soak: .venv/ready

@@ -8,6 +8,7 @@ import pytest
 from conftest import TINY, run_in, write_study
 
 from pipeline.errors import StudyError
+from pipeline.study import load
 from pipeline.training import places
 
 STAGES = ("new", "check", "prepare", "baseline", "search", "confirm", "report")
@@ -75,6 +76,16 @@ def test_new_writes_a_study_that_passes_its_check(project: Path) -> None:
     again = run_in(project, "study", "new", "mine")
     assert again.returncode == 2
     assert "must not be there yet" in again.stdout
+
+
+def test_a_new_study_has_as_many_trials_in_flight_as_train_side_by_side(project: Path) -> None:
+    """One for each worker; never one alone, never more than a sampler can learn from."""
+    for workers, in_flight in ((1, 2), (3, 3), (64, 8)):
+        name, given = f"of-{workers}", f"STUDY_WORKERS={workers}"
+        assert run_in(project, "env", given, "study", "new", name).returncode == 0
+        assert load(project / f"studies/{name}/study.toml").search.parallel == in_flight
+    assert run_in(project, "env", "STUDY_WORKERS=many", "study", "new", "wrong").returncode == 2
+    assert not (project / "studies/wrong").exists()
 
 
 @pytest.mark.parametrize(
