@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -177,6 +178,13 @@ def test_the_template_is_a_study_without_problems():
     read = parse(template("my-study"), "my-study")
     assert (read.dataset.name, read.search.trials) == ("mnist-sample", 12)
     assert "dvc repro report@my-study" in read.text
+
+
+def test_the_study_file_of_the_readme_is_a_study_without_problems():
+    """Who copies it whole may run it."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    text = readme.split("```toml\n")[1].split("```")[0]
+    assert [arm.name for arm in parse(text, "pets").arms] == ["tpe", "random"]
 
 
 def test_what_the_template_comments_out_works_too():
