@@ -45,7 +45,7 @@ def steps(seen: Iterable[tuple[float, float]], began: float) -> list[Step]:
     for accuracy, at in seen:
         if accuracy > best:
             best = accuracy
-            kept.append((round(at - began, 1), round(accuracy, 5)))
+            kept.append((round(at - began, 1), accuracy))
     return kept
 
 
@@ -80,7 +80,7 @@ def table(summary: Mapping[str, Any], titles: Mapping[str, str], machine: str) -
     ]
     lines += [
         f"| {titles[name]} | {' | '.join(_cell(figure) for figure in of.values())} |"
-        for name, of in summary.items()
+        for name, of in sorted(summary.items(), key=lambda item: list(titles).index(item[0]))
     ]
     some = next(iter(next(iter(summary.values())).values()))
     return "\n".join(
