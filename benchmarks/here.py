@@ -1,7 +1,8 @@
-"""Where a figure was measured: the machine and the versions of everything that counts."""
+"""Where a figure was measured, and where it is kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 from pipeline.training import machine
 
 PACKAGES = ("tensorflow", "keras", "keras-tuner", "optuna", "mlflow", "jax", "ray", "numpy")
-ROOT = Path(__file__).parent.parent
+HOME = Path(__file__).parent
 
 
 def num_cores() -> int:
@@ -35,7 +36,7 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     command = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False).stdout.strip()
     return {**found, "project": commit or "unknown"}
 
 
@@ -46,3 +47,10 @@ def sentence(about: Mapping[str, Any], found: Mapping[str, str]) -> str:
         + ", ".join(f"{name} {number}" for name, number in found.items())
         + "."
     )
+
+
+def keep(folder: Path, figures: Mapping[str, Any]) -> None:
+    """Put figures into the folder's results.json; what other benchmarks wrote there stays."""
+    path = folder / "results.json"
+    others = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**others, **figures}, indent=1) + "\n")

@@ -21,10 +21,9 @@ from benchmarks.peers import summary, workload
 from benchmarks.peers.chart import chart
 from benchmarks.peers.contestants import CONTESTANTS, NOT_INSTALLED, Contestant
 from benchmarks.peers.measuring import measure
-from benchmarks.peers.workload import RAW, ROOT, Workload
+from benchmarks.peers.workload import RAW, Workload
 
 LOG_LINES = 5
-HOME = ROOT / "benchmarks"
 
 Json = dict[str, Any]
 
@@ -130,9 +129,7 @@ class Rounds:
             return
         out.mkdir(parents=True, exist_ok=True)
         results = self.results()
-        path = out / "results.json"
-        others = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**others, **results}, indent=1) + "\n")
+        here.keep(out, results)
         (out / "TABLE.md").write_text(summary.table(results))
         (out / "chart.svg").write_text(chart(results))
 
@@ -162,7 +159,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> int:
     extra = [contestant.needs for contestant in present if contestant.needs]
     workload.warm_up(("tensorflow", "keras_tuner", "optuna", "mlflow", *extra))
     rounds.say(f"prepared: {dataset}, {options.trials} configurations, {options.epochs} epochs")
-    out = options.out or (Path(tempfile.mkdtemp(prefix="peers-try-")) if options.sample else HOME)
+    out = options.out or (Path(tempfile.mkdtemp(prefix="peers-try-")) if options.sample else here.HOME)
     try:
         rounds.play(present, options.repeats, options.minutes, out)
     except KeyboardInterrupt:

@@ -29,7 +29,6 @@ EPOCHS = 20
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 20.0
 ACCURACY_DIGITS = 5
-HOME = workload.ROOT / "benchmarks"
 CONTESTANTS = {
     one.name: one
     for one in (
@@ -84,15 +83,10 @@ def write(searches: Sequence[Search], most_seconds: float) -> None:
     """Write TARGET.md, target.svg and the entries of results.json; what others wrote there stays."""
     about, versions = here.facts(), here.versions()
     summary = summarize(searches, most_seconds)
-    path = HOME / "results.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
-    results |= {
-        "seconds_to_target": summary,
-        "target": {"machine": about, "versions": versions, "searches": [asdict(one) for one in searches]},
-    }
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    (HOME / "TARGET.md").write_text(table(summary, TITLES, here.sentence(about, versions)))
-    (HOME / "target.svg").write_text(chart(searches, TITLES, most_seconds))
+    measured = {"machine": about, "versions": versions, "searches": [asdict(one) for one in searches]}
+    here.keep(here.HOME, {"seconds_to_target": summary, "target": measured})
+    (here.HOME / "TARGET.md").write_text(table(summary, TITLES, here.sentence(about, versions)))
+    (here.HOME / "target.svg").write_text(chart(searches, TITLES, most_seconds))
 
 
 def _options() -> argparse.Namespace:

@@ -147,27 +147,25 @@ def _trained(evidence: Mapping[str, Any]) -> list[str]:
 def _compared(findings: Findings) -> list[str]:
     if findings.study.compared is None:
         return []
-    twins, leaders = _twins(findings), findings.leaders()
-    told = (
-        f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
-        "play, as when a sampler still draws at random. Give them more trials to compare them."
-    )
-    if len(twins) == len(findings.arms):
-        return [told]
+    twins = _twins(findings)
+    told = []
+    if twins:
+        told.append(
+            f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
+            "play, as when a sampler still draws at random. Give them more trials to compare them."
+        )
+    if len(twins) < len(findings.arms):
+        told.append(_of_arms(findings, findings.study.compared[0], twins))
+    return told
+
+
+def _of_arms(findings: Findings, key: str, twins: Sequence[str]) -> str:
+    """Which arm's best candidate did better, or why that stays open."""
+    leaders = findings.leaders()
     # Of twins the one with the best candidate stands for all.
     hidden = [arm for arm in dict.fromkeys((*leaders, *findings.arms)) if arm in twins][1:]
     leaders = {arm: best for arm, best in leaders.items() if arm not in hidden}
-    key, missing = (
-        findings.study.compared[0],
-        [arm for arm in findings.arms if arm not in {*leaders, *hidden}],
-    )
-    answer = _of_arms(findings, key, leaders, missing)
-    return [told, answer] if twins else [answer]
-
-
-def _of_arms(
-    findings: Findings, key: str, leaders: Mapping[str, Mapping[str, Any]], missing: Sequence[str]
-) -> str:
+    missing = [arm for arm in findings.arms if arm not in {*leaders, *hidden}]
     if len(leaders) < 2:
         few = f"none of the confirmed candidates is of {' or '.join(missing)}."
         return f"Which {key} is better stays open: {few}"

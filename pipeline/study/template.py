@@ -46,7 +46,7 @@ sampler  = "tpe"            # or random, grid, qmc; of keras_tuner: bayesian, ra
 pruner   = "median"         # stops the unpromising; or none, successive_halving, hyperband
 start_with = ["middle"]     # of each range in [space]; or { learning_rate = 0.001 }, for example
 trials   = 12               # in each arm
-parallel = 4                # trials in flight, here one a core; results depend on it, so keep it elsewhere
+parallel = PARALLEL         # trials in flight, here one a core; the result depends on it, on any machine
 
 [confirm]
 top     = 3                 # so many of the best are trained again ...
@@ -60,5 +60,4 @@ def template(name: str, parallel: int = 4) -> str:
     Raises:
         StudyError: no study may have this name.
     """
-    text = TEMPLATE.replace("parallel = 4 ", f"parallel = {parallel} ")
-    return text.replace("NAME", check_name(name))
+    return TEMPLATE.replace("NAME", check_name(name)).replace("PARALLEL", f"{parallel:<8}")
