@@ -149,6 +149,30 @@ def test_a_picture_that_will_not_do_is_named(pets, tmp_path, spoil, message):
         read_raw(MINE, tmp_path)
 
 
+def test_all_pictures_that_will_not_do_are_told_at_once(pets, tmp_path):
+    """The most common size is meant; each picture of another size or without one is named in one go."""
+    put(pets / "cat/10.bmp", picture(5, size=(9, 9)))
+    put(pets / "dog/0.png", picture(6, size=(7, 3)))
+    (pets / "emu/b.png").write_text("no image")
+    with pytest.raises(DataError) as caught:
+        read_raw(MINE, tmp_path)
+    told = {problem.where: (problem.must, problem.received) for problem in caught.value.problems}
+    meant = "must be 5 x 4 pixels like cat/2.png."
+    assert told.pop("data/raw/pets: emu/b.png")[0] == "must be a whole image of modest size."
+    assert told == {
+        "data/raw/pets: cat/10.bmp": (meant, "9 x 9"),
+        "data/raw/pets: dog/0.png": (meant, "7 x 3"),
+    }
+
+
+def test_all_transparent_pictures_are_told_at_once(pets, tmp_path):
+    """What only the pixels show is told of each picture, too."""
+    for name in ("cat/2.png", "dog/1.png"):
+        put(pets / name, picture(5, "RGBA"))
+    with pytest.raises(DataError, match=r"(?s)cat/2.png: must be opaque.*dog/1.png: must be opaque"):
+        read_raw(MINE, tmp_path)
+
+
 def test_a_picture_cut_short_is_refused(pets, tmp_path):
     """An image whose header is whole and whose pixels are not is refused."""
     for path in pets.glob("*/*"):

@@ -100,8 +100,8 @@ WHOLE = npz()
 LABELS = arrays()["labels"]
 TWICE = {"images.npy": npy(IMAGES), "labels.npy": npy(LABELS), "images": npy(IMAGES)}
 BAD_VALUES = {
-    "floats 0-1": ({"images": IMAGES / 255}, "images: values must be uint8, 0-255.*float64. Multiply by 255"),
-    "wide": ({"images": IMAGES.astype(int)}, r"uint8, 0-255.*int64. Use .astype\('uint8'\)"),
+    "floats 0-1": ({"images": IMAGES / 255}, "uint8, 0-255.*float64, 0 to 1. Multiply by 255"),
+    "wide": ({"images": IMAGES.astype(int)}, r"uint8, 0-255.*int64, 0 to 255. Use .astype\('uint8'\)"),
     "bytes 0-1": ({"images": IMAGES % 2}, "pixel values must be 0-255.*no value above 1. Multiply"),
     "flat": ({"images": IMAGES.reshape(12, 30)}, r"images must be \(num_images, .*\(12, 30\). Resh"),
     "channels first": ({"images": IMAGES.reshape(12, 1, 6, 5)}, r"\(12, 1, 6, 5\).*channels come last"),

@@ -140,6 +140,21 @@ def test_an_array_that_is_not_what_the_card_says_is_refused(folder, name, spoil,
         load(folder, ("train",))
 
 
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_an_array_with_other_content_is_refused(folder, splits, kind):
+    """An array of the right form is compared with the card: flipped labels and pixels are found."""
+    path = folder / f"val_{kind}.npy"
+    array = getattr(splits.val, kind)
+    rewritten(1 - array if kind == "labels" else 255 - array)(path)
+    said = json.loads((folder / "card.json").read_text())["arrays"][f"val_{kind}"]["sha256"]
+    message = (
+        rf"val_{kind}.npy: must have the SHA-256 {said}, as the card says.\n.*Run `study prepare pets` again"
+    )
+    with pytest.raises(DataError, match=message):
+        load(folder, ("train", "val"))
+    assert tuple(load(folder, ("train", "test"))) == ("train", "test")
+
+
 def changed(**entries):
     def write(path):
         path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
@@ -154,6 +169,10 @@ BAD_CARDS = {
     "too deep": (lambda path: path.write_text("[" * 100_000), "must be the card of prepared data"),
     "a list": (lambda path: path.write_text("[]"), "must be the card of prepared data"),
     "no hash": (changed(sha256=None), "must be the card of prepared data.*sha256"),
+    "no hash of an array": (
+        changed(arrays={"train_images": {"shape": [26, 4, 4, 1]}}),
+        "must be the card of prepared data.*arrays.train_images.sha256",
+    ),
     "other arrays": (changed(arrays={}), "the card must speak of train_images"),
     "other shape": (changed(image_shape=[2, 8, 1]), r"must hold one label per image of \(2, 8, 1\)"),
 }

@@ -68,7 +68,9 @@ WRONG = [
     ("head.npy", WHOLE[:20], "must be a whole .npy file of a plain array."),
     ("empty.npy", b"", "Write it with numpy.save(path, images)."),
     ("pickle.npy", saved(array=np.array([{}])), "values must be uint8, 0-255.\nReceived: dtype object"),
-    ("float.npy", saved(array=IMAGES / 255), "dtype float64. Multiply by 255, round, then use .astype"),
+    ("float.npy", saved(array=IMAGES / 255), " to 0.9725490196. Multiply by 255, round, then use .astype"),
+    ("cut_float.npy", saved(array=IMAGES / 255)[:-1], "header promises.\nReceived: 575 bytes, 576 promised"),
+    ("nan.npy", saved(array=IMAGES / np.nan), "be finite.\nReceived: 72 that are not, the first nan at (0,"),
     ("one.npy", saved(array=IMAGES[0]), "must be (num_images, height, width)"),
     ("zero.npy", saved(array=IMAGES[:0]), "there must be images to learn from."),
     ("other.npy", saved(array=IMAGES[:, :3]), "must be 4 x 6 x 1 (height, width, channels), as the"),
@@ -93,6 +95,14 @@ def test_what_the_model_cannot_be_asked_about_is_refused(here, name, content, me
         read_unlabelled(["three.npy", name], SHAPE)
     assert str(caught.value).startswith(f"{name}: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dark_image_may_be_asked_about():
+    """What is refused of a whole data set is no mistake in a few images."""
+    np.save("dark.npy", IMAGES[:1] % 17)
+    images, _ = read_unlabelled(["dark.npy"], SHAPE)
+    assert images.max() <= 16
 
 
 def test_a_folder_with_something_else_in_it_is_refused(here):

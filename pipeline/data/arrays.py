@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.ranges import check_range
 from pipeline.errors import DataError
 
 Images = NDArray[np.uint8]
@@ -58,7 +59,8 @@ class RawImages:
         files: (num_images,) names for messages where each image is a file of its own, else empty.
 
     Raises:
-        DataError: one of these does not hold; there is no image, or only one class.
+        DataError: one of these does not hold; there is no image, or only one class; the pixels were never
+            spread over 0-255.
     """
 
     images: Images
@@ -68,7 +70,8 @@ class RawImages:
     files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_images(self.images)
+        check_shape(self.images.shape)
+        check_range(self.images)
         check_length("labels", len(self.labels), len(self.images))
         _check_labels(self.labels, self.classes)
         if self.split is not None:
@@ -108,17 +111,6 @@ def check_length(name: str, length: int, num_images: int) -> None:
             f"{name} must have one entry per image.",
             f"{num_images} images, {length} {name}",
             "Make both the same length; entry i belongs to image i.",
-        )
-
-
-def _check_images(images: Images) -> None:
-    check_shape(images.shape)
-    # Bytes of zeros and ones are what remains of 0-1 floats, or a mask: scaled again, they would be black.
-    if int(images.max()) <= 1:
-        raise DataError.of(
-            "pixel values must be 0-255.",
-            f"no value above {int(images.max())}",
-            "Multiply the images by 255 before they become uint8.",
         )
 
 

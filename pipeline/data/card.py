@@ -71,5 +71,9 @@ def pixel_moments(images: Images) -> dict[str, float]:
 
 
 def _array_card(array: NDArray[Any]) -> dict[str, Any]:
-    sha256 = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-    return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": sha256}
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": array_sha256(array)}
+
+
+def array_sha256(array: NDArray[Any]) -> str:
+    """The SHA-256 of an array's bytes in C order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from PIL import Image
 
 from pipeline.data.arrays import MAX_BYTES, SPLITS, Images, RawImages
 from pipeline.data.places import must_be_folder, placed, stay_below_raw
-from pipeline.errors import DataError
+from pipeline.errors import DataError, Problem
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -38,7 +39,8 @@ def read_folder(folder: Path, root: Path) -> RawImages:
 
     Raises:
         DataError: another layout, a file that is no image, a damaged, animated or transparent image, two
-            sizes, or a link out of data/raw below `root`; the message names the file.
+            sizes, or a link out of data/raw below `root`; the message names each such picture, or the
+            first file that is none.
     """
     must_be_folder(folder)
     pictures = list(_pictures(folder, root))
@@ -117,28 +119,56 @@ def read_pictures(pictures: Sequence[Picture]) -> Images:
     Raises:
         DataError: see `read_folder`.
     """
-    width, height = (0, 0)
-    is_gray = True
-    for picture in pictures:
-        with _opened(picture) as image:
-            if picture is pictures[0]:
-                width, height = image.size
-            if image.size != (width, height):
-                raise DataError.of(
-                    f"must be {width} x {height} pixels like {pictures[0].name}.",
-                    f"{image.width} x {image.height}",
-                    "Bring all images to one size.",
-                )
-            is_gray = is_gray and image.mode in GRAY_MODES
+    (width, height), is_gray = _common_form(pictures)
     shape = (len(pictures), height, width, 1 if is_gray else 3)
     num_bytes = int(np.prod(shape, dtype=object))
     if num_bytes > MAX_BYTES:
         raise DataError.of(f"must hold at most {MAX_BYTES:,} bytes.", f"{num_bytes:,}", "Shrink the images.")
     images = np.empty(shape, dtype=np.uint8)
+    problems: list[Problem] = []
     for index, picture in enumerate(pictures):
-        with _opened(picture) as image:
+        with _gathered(problems), _opened(picture) as image:
             images[index] = _pixels(image, is_gray)
+    if problems:
+        raise DataError(*problems)
     return images
+
+
+def _common_form(pictures: Sequence[Picture]) -> tuple[tuple[int, int], bool]:
+    """The one size of all pictures, (width, height), and whether all of them are gray.
+
+    Raises:
+        DataError: each picture that has no size, or another one than most.
+    """
+    sizes: dict[Picture, tuple[int, int]] = {}
+    is_gray = True
+    problems: list[Problem] = []
+    for picture in pictures:
+        with _gathered(problems), _opened(picture) as image:
+            sizes[picture] = image.size
+            is_gray = is_gray and image.mode in GRAY_MODES
+    if not sizes:
+        raise DataError(*problems)
+    [(common, _)] = Counter(sizes.values()).most_common(1)
+    example = next(picture.name for picture, size in sizes.items() if size == common)
+    must = f"must be {common[0]} x {common[1]} pixels like {example}."
+    problems += [
+        Problem(must, f"{width} x {height}", "Bring all images to one size.", picture.name)
+        for picture, (width, height) in sizes.items()
+        if (width, height) != common
+    ]
+    if problems:
+        raise DataError(*problems)
+    return common, is_gray
+
+
+@contextmanager
+def _gathered(problems: list[Problem]) -> Iterator[None]:
+    """Put what is wrong with one picture to the others' problems, and go on."""
+    try:
+        yield
+    except DataError as error:
+        problems.extend(error.problems)
 
 
 @contextmanager

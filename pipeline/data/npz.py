@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from pipeline.data.arrays import MAX_BYTES, Images, Labels, RawImages, SplitNames, check_length, check_shape
 from pipeline.data.places import must_be_file, refuse_archive
+from pipeline.data.ranges import must_be_bytes
 from pipeline.errors import DataError, nearest
 
 REQUIRED = ("images", "labels")
 OPTIONAL = ("split",)
+NUMBERS = "biuf"
 # Above this size a member may be at most so many times larger than what is packed.
 UNPACKED_FREELY = 256 * 2**20
 MAX_RATIO = 100
@@ -83,7 +85,9 @@ def _arrays(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             members = {name: _member(archive, name) for name in _names(archive, required)}
             _check_sizes(members, path.stat().st_size)
             _check_types(members)
-            return {name: _array(archive, member) for name, member in members.items()}
+            arrays = {name: _array(archive, member) for name, member in members.items()}
+            must_be_bytes(arrays["images"])
+            return arrays
 
 
 @contextmanager
@@ -178,16 +182,13 @@ def _check_types(members: Mapping[str, Member]) -> None:
 
 
 def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Pass over what the header of an array of images claims.
+    """Pass over what the header of an array of images claims; `must_be_bytes` is for its values.
 
     Raises:
-        DataError: another type, or another shape.
+        DataError: no numbers, or another shape.
     """
-    if dtype != np.uint8:
-        times = "Multiply by 255, round, then use" if dtype.kind in "fb" else "Use"
-        raise DataError.of(
-            "values must be uint8, 0-255.", f"dtype {dtype}", f"{times} .astype('uint8').", "images"
-        )
+    if dtype.kind not in NUMBERS:
+        raise DataError.of("values must be uint8, 0-255.", f"dtype {dtype}", "Save numbers.", "images")
     check_shape((*shape, 1) if len(shape) == 3 else shape)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from pipeline.data.arrays import Arrays, Splits
+from pipeline.data.card import array_sha256
 from pipeline.data.places import placed
 from pipeline.data.samples import draw_samples
 from pipeline.errors import DataError
@@ -26,6 +27,7 @@ class _Claim(BaseModel):
     """What the card says of one array."""
 
     shape: tuple[int, ...]
+    sha256: str
 
 
 class _Card(BaseModel):
@@ -95,6 +97,8 @@ def _load_split(folder: Path, name: str, card: _Card) -> Arrays:
         if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
             received = f"{labels.min()} to {labels.max()}"
             raise _damaged(f"labels must be 0 to {num_classes - 1}.", received, folder)
+    for kind, array in arrays.items():
+        _check_content(folder, f"{name}_{kind}", array, card)
     return Arrays(images, labels)
 
 
@@ -119,6 +123,13 @@ def _load_array(folder: Path, name: str, dtype: np.dtype[Any], card: _Card) -> N
         if surplus:
             raise _damaged("must end with its array.", f"{surplus} bytes more", folder)
     return array
+
+
+def _check_content(folder: Path, name: str, array: NDArray[Any], card: _Card) -> None:
+    expected, received = card.arrays[name].sha256, array_sha256(array)
+    if received != expected:
+        with placed(str(folder / f"{name}.npy")):
+            raise _damaged(f"must have the SHA-256 {expected}, as the card says.", received, folder)
 
 
 def _check_there(path: Path, folder: Path) -> None:

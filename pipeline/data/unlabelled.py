@@ -12,6 +12,7 @@ from pipeline.data.arrays import Images
 from pipeline.data.folder import SUFFIXES, Picture, read_pictures
 from pipeline.data.npz import check_images, read_header, read_npz_images, undamaged, with_channels
 from pipeline.data.places import must_be_file, placed, refuse_archive
+from pipeline.data.ranges import must_be_bytes
 from pipeline.errors import DataError, nearest
 
 ARRAYS = (".npy", ".npz")
@@ -54,11 +55,14 @@ def _read_npy(path: Path) -> Images:
         shape, dtype = read_header(file)
         held = path.stat().st_size - file.tell()
     check_images(shape, dtype)
-    if math.prod(shape) != held:
-        received = f"{held:,} bytes, {math.prod(shape):,} promised"
+    promised = math.prod(shape) * dtype.itemsize
+    if promised != held:
+        received = f"{held:,} bytes, {promised:,} promised"
         raise DataError.of("must hold as many bytes as its header promises.", received, FORM)
     with undamaged("", WHOLE, FORM):
-        return with_channels(np.load(path, allow_pickle=False))
+        values = np.load(path, allow_pickle=False)
+    must_be_bytes(values)
+    return with_channels(values)
 
 
 def _files(path: Path) -> list[Path]:
