@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from clinic import HEALTHY, dead_pid, record, runs, visit
 from conftest import ONE_ARM, TINY, run_in, write_study
 
-from pipeline.errors import DataError, StoreError
+from pipeline.errors import DataError, PipelineError, StoreError
 from pipeline.files import held
 from pipeline.stages.confirm import confirm
 from pipeline.stages.gc import gc
@@ -45,6 +47,34 @@ def test_confirm_trains_again_what_was_removed(ran: Path) -> None:
     confirm(Project(ran), "tiny")
     assert [path.read_bytes() for path in places] == before
     assert len(list(record(ran, "confirm").glob("weights/*"))) == 4
+
+
+def test_weights_that_are_not_the_recorded_ones_are_not_measured(ran: Path) -> None:
+    """They are refused and removed, and the next confirm trains them again: the same bytes."""
+    before = (ran / "studies/tiny/confirm.csv").read_bytes()
+    path = record(ran, "confirm") / "weights/0.weights.h5"
+    with h5py.File(path, "r+") as file:
+        file.visititems(lambda _, part: part.write_direct(-part[()]) if hasattr(part, "dtype") else None)
+    with pytest.raises(StoreError, match="must be those that were recorded"):
+        confirm(Project(ran), "tiny")
+    assert not path.exists()
+    confirm(Project(ran), "tiny")
+    assert (ran / "studies/tiny/confirm.csv").read_bytes() == before
+
+
+def test_weights_of_a_training_that_differs_from_its_record_do_not_stay(ran: Path) -> None:
+    """However often confirm is tried on labels that were changed, it measures nothing."""
+    cleaned(ran)
+    before = (ran / "studies/tiny/confirm.csv").read_bytes()
+    labels = np.load(ran / "data/tiny/train_labels.npy")
+    np.save(ran / "data/tiny/train_labels.npy", (labels + 1) % 4)
+    for path in record(ran, "confirm").glob("weights/*"):
+        path.unlink()
+    for _ in range(3):
+        with pytest.raises(PipelineError):
+            confirm(Project(ran), "tiny")
+        assert not list(record(ran, "confirm").glob("weights/[0-9]*"))
+    assert (ran / "studies/tiny/confirm.csv").read_bytes() == before
 
 
 def test_what_a_finished_study_needs_is_kept(ran: Path) -> None:

@@ -36,14 +36,14 @@ CHANGES = [
     {"model": "cnn", "filters": 2, "hidden_units": 8},
 ]
 EVALUATING = """
-import json, sys
+import json, pathlib, sys
 import numpy as np
 from pipeline import data
 from pipeline.training import evaluation
 folder, shape, asked = sys.argv[1], tuple(json.loads(sys.argv[2])), json.loads(sys.argv[3])
-images, labels = data.load(__import__("pathlib").Path(folder), ("val",))["val"]
-for path, configuration in asked:
-    model = evaluation.restore(configuration, shape, 3, path)
+images, labels = data.load(pathlib.Path(folder), ("val",))["val"]
+for path, configuration, weights_sha256 in asked:
+    model = evaluation.restore(configuration, shape, 3, pathlib.Path(path), weights_sha256)
     answers = evaluation.predict(model, images)
     accuracy = float((answers.argmax(axis=1) == labels).mean())
     print(json.dumps([accuracy, evaluation.mean_loss(answers, np.asarray(labels))]))
@@ -190,7 +190,7 @@ def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
         bench = benches(trainer)
         for one in bench.together:
             path = bench.kept / f"{one.trial.number}.weights.h5"
-            asked.append([str(path), dict(one.trial.configuration)])
+            asked.append([str(path), dict(one.trial.configuration), one.weights_sha256])
             recorded.append([one.curve[-1]["val_accuracy"], one.curve[-1]["val_loss"]])
     words = [str(prepared), json.dumps(SHAPE), json.dumps(asked)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(Path(__file__).parents[1])}

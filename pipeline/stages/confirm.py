@@ -126,8 +126,9 @@ class _Judge:
         from pipeline.training import evaluation
 
         shape = tuple(self._bench.card["image_shape"])
-        path = self._weights(contender, repeat)
-        return evaluation.restore(contender.configuration, shape, self._bench.card["num_classes"], path)
+        num_classes, path = self._bench.card["num_classes"], self._weights(contender, repeat)
+        recorded = contender.outcomes[repeat].weights_sha256
+        return evaluation.restore(contender.configuration, shape, num_classes, path, recorded)
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""

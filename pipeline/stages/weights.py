@@ -33,7 +33,8 @@ def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome])
 
     def compare(outcome: Outcome) -> None:
         known = recorded[outcome.trial.number]
-        if (outcome.state, outcome.curve) != (known.state, known.curve):
+        was, now = ((one.state, one.curve, one.weights_sha256) for one in (known, outcome))
+        if was[:2] != now[:2] or (was[2] and was[2] != now[2]):
             raise StoreError.of(
                 "a trial that is trained again must give the recorded numbers.",
                 f"others for {task.name_of(outcome.trial.number)}",
@@ -42,9 +43,16 @@ def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome])
             )
         bench.progress.ended(outcome)
 
-    with open_crew(bench, task, result.folder) as crew:
-        trainer, engine = VirtualTrainer(crew, bench.price), Listed([one.trial for one in gone])
-        Loop(engine, trainer, bench.rules(bench.study.search.parallel), compare, bench.progress.epoch).run()
+    try:
+        with open_crew(bench, task, result.folder) as crew:
+            trainer, engine = VirtualTrainer(crew, bench.price), Listed([one.trial for one in gone])
+            rules = bench.rules(bench.study.search.parallel)
+            Loop(engine, trainer, rules, compare, bench.progress.epoch).run()
+    except StoreError:
+        # Those of another training must not lie there for the next confirm to find.
+        for one in gone:
+            path_of(result.folder, one.trial.number).unlink(missing_ok=True)
+        raise
 
 
 def unneeded(folder: Path, needed: Collection[int]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline import models
 from pipeline.errors import StoreError
 from pipeline.space import Value
+from pipeline.training.fit import sha256
 from pipeline.training.framework import set_up
 from pipeline.training.machine import THREADS
 
@@ -21,12 +22,19 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def restore(
-    configuration: Mapping[str, Value], shape: models.Shape, num_classes: int, weights_path: Path
+    configuration: Mapping[str, Value],
+    shape: models.Shape,
+    num_classes: int,
+    weights_path: Path,
+    weights_sha256: str = "",
 ) -> keras.Model:
     """The configuration's model with the weights of a `.weights.h5` file.
 
+    Args:
+        weights_sha256: of the recorded weights, as `fit.sha256` makes it; empty: they are not compared.
+
     Raises:
-        StoreError: the file is damaged, or of another model.
+        StoreError: the file is damaged, of another model, or holds other weights: those are removed.
     """
     set_up(THREADS)
     model = models.build(configuration, shape, num_classes, lambda _: 1)
@@ -40,6 +48,16 @@ def restore(
             f"Remove the folder {weights_path.parents[1]}, then run again: they are trained anew.",
             str(weights_path),
         ) from error
+    found = sha256(model.get_weights())
+    if weights_sha256 and found != weights_sha256:
+        # What is gone is trained again; what is wrong would be met again and again.
+        weights_path.unlink()
+        raise StoreError.of(
+            "the weights must be those that were recorded.",
+            f"others, with the SHA-256 {found[:12]} for {weights_sha256[:12]}; the file is removed now",
+            "Run again: they are trained anew from their record.",
+            str(weights_path),
+        )
     return model
 
 
