@@ -31,6 +31,19 @@ ENVIRONMENT = {
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
 
 
+def _study(context: click.Context, parameter: click.Parameter, name: str | None) -> str:
+    """The study that is named, or the one whose stage DVC runs: no shell sees a name from params.yaml."""
+    if name is not None:
+        return name
+    stage = os.environ.get("DVC_STAGE")
+    if stage is None:
+        raise click.MissingParameter(ctx=context, param=parameter)
+    return stage.split("dvc.yaml:")[-1].partition("@")[2]
+
+
+STUDY = click.argument("name", required=False, callback=_study)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="keras-study")
 def cli() -> None:
@@ -52,7 +65,7 @@ def new(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def check(name: str) -> None:
     """Find every problem of a study file; write its plan."""
     from pipeline.stages.prepare import check as run
@@ -64,7 +77,7 @@ def check(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def prepare(name: str) -> None:
     """Read, check and split the images."""
     from pipeline.stages.prepare import prepare as run
@@ -74,7 +87,7 @@ def prepare(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def baseline(name: str) -> None:
     """Train the plain configuration on several seeds."""
     from pipeline.stages.baseline import baseline as run
@@ -84,7 +97,7 @@ def baseline(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def search(name: str) -> None:
     """Spend the trials; goes on where it was stopped."""
     from pipeline.stages.search import search as run
@@ -96,7 +109,7 @@ def search(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def confirm(name: str) -> None:
     """Retrain the best on fresh seeds; open the test split once."""
     from pipeline.stages.confirm import confirm as run
@@ -107,7 +120,7 @@ def confirm(name: str) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@STUDY
 def report(name: str) -> None:
     """Write report.md, report.html and metrics.json."""
     from pipeline.stages.report import report as run

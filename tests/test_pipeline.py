@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,35 @@ def test_two_clones_give_the_same_lock(finished: Path, tmp_path: Path) -> None:
     assert (second / "dvc.lock").read_text() == (finished / "dvc.lock").read_text()
 
 
+def stages_run(printed: str) -> list[str]:
+    """The stages that `dvc repro` says it runs, or `dvc status` that it would; `check` always runs."""
+    found = re.findall(r"(?:^Running stage '|^)(\w+@tiny)'?:$", printed, re.MULTILINE)
+    return [stage for stage in found if stage != "check@tiny"]
+
+
 def test_a_second_repro_does_nothing(finished: Path) -> None:
-    """Nothing changed, nothing runs."""
-    assert "Data and pipelines are up to date." in run_in(finished, "dvc", "repro").stdout
+    """Nothing changed, nothing runs but the check that says so."""
+    done = run_in(finished, "dvc", "repro")
+    assert (done.returncode, stages_run(done.stdout)) == (0, [])
+    assert "Running stage 'check@tiny'" in done.stdout
+
+
+def test_code_that_trains_reruns_what_it_decides_and_its_docstrings_nothing(
+    finished: Path, tmp_path: Path
+) -> None:
+    """DVC goes by the values that a record's key is made of: code without its comments and docstrings."""
+    folder = copy_of(finished, tmp_path / "project")
+    path, stages = folder / "pipeline/seeds.py", ("prepare", "baseline", "search", "confirm")
+    text = path.read_text()
+    for changed, due in {
+        f"# A remark.\n{text.replace('A seed in', 'One seed in')}": [],
+        text.replace("**31 - 1", "**30 - 1"): [f"{stage}@tiny" for stage in stages],
+    }.items():
+        assert changed != text
+        path.write_text(changed)
+        # The copy's own package, not the one that is installed.
+        assert run_in(folder, "env", f"PYTHONPATH={folder}", "dvc", "repro", "check@tiny").returncode == 0
+        assert sorted(stages_run(run_in(folder, "dvc", "status").stdout)) == sorted(due)
 
 
 def test_a_comment_reruns_nothing_a_question_the_report_alone(finished: Path) -> None:
@@ -53,7 +80,7 @@ def test_a_comment_reruns_nothing_a_question_the_report_alone(finished: Path) ->
     text = path.read_text()
     try:
         path.write_text(f"# A comment.\n{text}")
-        assert "check" not in run_in(finished, "dvc", "status").stdout
+        assert stages_run(run_in(finished, "dvc", "status").stdout) == []
         path.write_text(text.replace("Which engine", "Which of two engines"))
         run_in(finished, "dvc", "repro", "check@tiny")
         status = run_in(finished, "dvc", "status").stdout

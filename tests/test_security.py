@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, copy_project, run_in, write_study
 
 TABLE = [line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")][2:]
 CODE = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -89,3 +90,16 @@ def test_every_exception_to_a_rule_has_its_reason() -> None:
         for line in path.read_text().splitlines():
             if (found := re.search(r"#\s*noqa(.*)", line)) and path != Path(__file__):
                 assert re.match(r":( ?[A-Z]+\d+,?)+ +\S.{3,}", found[1]), f"{path}: {line}"
+
+
+@pytest.mark.slow
+def test_a_name_in_params_yaml_reaches_no_shell(tmp_path: Path) -> None:
+    """What DVC reads there before anyone has checked it is no part of a command, however it is quoted."""
+    folder = copy_project(tmp_path / "project")
+    for name in ("a; touch PWNED #", "a'; touch PWNED; '", "a$(touch PWNED)", "a\ntouch PWNED"):
+        (folder / "params.yaml").write_text(json.dumps({"studies": [name]}))
+        write_study(folder, name, (folder / "studies/tiny/study.toml").read_text())
+        done = run_in(folder, "dvc", "repro")
+        assert done.returncode != 0
+        assert "a study's name must match" in done.stdout
+        assert not list(folder.rglob("PWNED"))

@@ -6,7 +6,7 @@ import ast
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,61 @@ from pipeline.training import BACKENDS, backend, machine
 
 CODE = ("seeds.py", "space", "trial.py", "models.py", "search.py", "training", "engines")
 PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
+# The stages whose results are trained: they depend on the machine too, and on CODE beside code of their own.
+TRAINED: Mapping[str, tuple[str, ...]] = {
+    "baseline": ("stages/baseline.py", "stages/rows.py"),
+    "search": ("stages/search.py", "stages/rows.py"),
+    "confirm": (
+        "stages/champion.py",
+        "stages/confirm.py",
+        "stages/evidence.py",
+        "stages/rows.py",
+        "stages/selection.py",
+        "stages/weights.py",
+        "statistics.py",
+    ),
+}
+# Of the others, the code and the packages.
+MADE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "prepare": (("data", "seeds.py", "stages/prepare.py"), ("mlxtend", "numpy", "pillow")),
+    "report": (("report", "statistics.py", "stages/report.py", "stages/rows.py"), ("pandas", "plotly")),
+}
 # A larger budget goes on with the same sequence; these numbers cut it and change nothing in it.
 BUDGET = ("trials", "minutes", "patience")
 
 
 def facts(tables: Mapping[str, Any], data_sha256: str) -> dict[str, Any]:
     """Everything that the results of a stage depend on, as a JSON value with a name for each part."""
-    packages = (*BACKENDS[backend()], *PACKAGES)
-    versions = {package: importlib.metadata.version(package) for package in packages}
     return {
         # As they are read back from a file: a tuple and the list it becomes are not equal.
         "study": json.loads(json.dumps(tables)),
         "data": data_sha256,
-        "machine": machine(),
-        "packages": {**versions, "python": platform.python_version()},
-        "code": code(),
+        **_surroundings(),
     }
+
+
+def dependencies() -> dict[str, Any]:
+    """What each stage's results depend on beside the study file and data, by stage: a JSON value.
+
+    DVC runs a stage again when its part changes, and a record's key is made of the very same values.
+    """
+    trained = {stage: {**_surroundings(), "own_code": code(own)} for stage, own in TRAINED.items()}
+    made = {
+        stage: {"own_code": code(own), "packages": _versions(packages)}
+        for stage, (own, packages) in MADE.items()
+    }
+    return {**trained, **made}
+
+
+def _surroundings() -> dict[str, Any]:
+    """What everything that is trained depends on."""
+    packages = _versions((*BACKENDS[backend()], *PACKAGES))
+    return {"machine": machine(), "packages": packages, "code": code(CODE)}
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return {**versions, "python": platform.python_version()}
 
 
 def key(what: Mapping[str, Any]) -> str:
@@ -41,14 +80,24 @@ def key(what: Mapping[str, Any]) -> str:
 
 
 @cache
-def code() -> str:
-    """The SHA-256 of the code that trains and proposes, its comments and layout left out."""
+def code(names: tuple[str, ...]) -> str:
+    """The SHA-256 of files and folders of the package, their comments, docstrings and layout left out."""
     root = Path(pipeline.__file__).parent
     trees = {}
-    for name in CODE:
+    for name in names:
         for path in sorted([root / name] if name.endswith(".py") else (root / name).rglob("*.py")):
-            trees[str(path.relative_to(root))] = ast.dump(ast.parse(path.read_text()))
+            trees[str(path.relative_to(root))] = ast.dump(_undocumented(ast.parse(path.read_bytes())))
     return digest(trees)
+
+
+def _undocumented(tree: ast.Module) -> ast.Module:
+    """The tree without its docstrings: what they say changes no result."""
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return tree
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

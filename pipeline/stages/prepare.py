@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline import data
 from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
+from pipeline.stages import fingerprint
 from pipeline.stages.project import Project
 from pipeline.study import Study
 
@@ -12,11 +13,13 @@ from pipeline.study import Study
 def check(project: Project, name: str) -> Study:
     """Check the study file and write plan.json: every setting with its default, a table per stage.
 
+    Its table "depends" holds what else each stage's results depend on: code, packages, machine.
+
     Raises:
         StudyError: with every problem of the file.
     """
     study = project.study(name)
-    write_json(project.folder(name) / "plan.json", study.plan())
+    write_json(project.folder(name) / "plan.json", {**study.plan(), "depends": fingerprint.dependencies()})
     return study
 
 
