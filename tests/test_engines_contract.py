@@ -148,6 +148,19 @@ def test_more_trials_extend_a_search(names, tmp_path):
     assert engine.log == whole(names)[1]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_the_name_of_an_arm_decides_nothing(sampler):
+    """Arms of equal settings try the same trials and prune the same ones, whatever they are called."""
+    work = assignment("optuna", sampler, "hyperband", epochs=9, trials=20)
+    logs = []
+    for name in ("relu", "tanh"):
+        engine = Logged(open_engine(replace(work, arm=replace(work.arm, name=name))))
+        loop(engine).run()
+        logs.append(engine.log)
+    assert logs[0] == logs[1]
+    assert any(said[0] == "report" and not said[-1] for said in logs[0])
+
+
 def test_a_pruned_trial_is_trained_on_when_the_search_around_it_grows(tmp_path):
     """A longer search may let a trial live that the shorter one pruned: it is trained further."""
     names, crew = ("optuna", "random", "successive_halving"), FakeCrew()

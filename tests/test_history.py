@@ -90,6 +90,22 @@ def test_the_last_run_is_the_one_that_is_compared_with(folder):
     assert sentence(folder.with_name("search-relu-11ee"), 0, 9, changed).endswith("last time: code.")
 
 
+def test_an_arm_whose_name_begins_alike_is_another_arm(tmp_path):
+    """The name of an arm may hold dashes; only the last one parts it from the key."""
+    past(tmp_path / "search-relu-6-00ff", {**FACTS, "data": "d3"})
+    assert sentence(tmp_path / "search-relu-11ee", 0, 9) == "search relu: starts; 9 trials."
+
+
+@pytest.mark.parametrize("arm", ["[ab]", "*", "?", "a[", "**"])
+def test_the_name_of_an_arm_is_no_pattern(tmp_path, arm):
+    """It stands for itself alone: its own runs are found, and no others."""
+    past(tmp_path / "search-a-22dd", {**FACTS, "data": "d3"})
+    now = tmp_path / f"search-{arm}-11ee"
+    assert sentence(now, 0, 9) == "search relu: starts; 9 trials."
+    past(tmp_path / f"search-{arm}-00ff", {**FACTS, "code": "c2"})
+    assert sentence(now, 0, 9).endswith("last time: code.")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [

@@ -1,6 +1,7 @@
 """The small result files: exact numbers, the same bytes each time, nothing that a spreadsheet would run."""
 
 import csv
+import io
 
 import pytest
 from fakes import GRID, MIXED, assignment, loop, outcome, trial
@@ -35,7 +36,39 @@ def test_the_same_rows_are_the_same_bytes(path):
 def test_nothing_is_a_formula(path, text):
     """A reason that begins like one gets an apostrophe; a negative number stays a number."""
     write_rows(path, ["reason", "score"], [{"reason": text, "score": -0.5}])
-    assert read_rows(path) == [{"reason": f"'{text}", "score": "-0.5"}]
+    [_, cells] = csv.reader(io.StringIO(path.read_text(), newline=""))
+    assert cells == [f"'{text}", "-0.5"]
+
+
+@given(text=st.text() | st.from_regex(r"'{0,3}[=+@\t\n\r-]?.*", fullmatch=True))
+def test_a_text_is_read_as_it_was_written(text, tmp_path_factory):
+    """Whatever it begins with, an apostrophe too; only a carriage return has become a line end."""
+    path = tmp_path_factory.getbasetemp() / "text.csv"
+    write_rows(path, ["reason", "score"], [{"reason": text, "score": -0.5}])
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert read_rows(path) == [{"reason": plain, "score": "-0.5"}]
+
+
+@pytest.mark.parametrize("text", ["'", "''", "'a=1", "a'=1", "it's", "1-1", " =1"])
+def test_a_text_that_is_no_formula_keeps_its_bytes(path, text):
+    """An apostrophe is added where a spreadsheet would run the text, and nowhere else."""
+    write_rows(path, ["reason"], [{"reason": text}])
+    assert path.read_text() == f"reason\n{text}\n"
+    assert read_rows(path) == [{"reason": text}]
+
+
+def test_a_choice_that_begins_like_a_formula_is_read(path):
+    """Its cell is inert, and its value is the very one of the space."""
+    texts = ("-1x", "+a", "@x", "=1", "'=1", "''-1x")
+    space = Space((Dimension("activation", Choice(texts)),))
+    write_rows(path, space.names, [{"activation": text} for text in texts])
+    assert [values_of(row, space)["activation"] for row in read_rows(path)] == list(texts)
+
+
+def test_a_row_of_other_length_stays_what_it_is(path):
+    """Cells beyond the columns, and columns without a cell, are for the reader to judge."""
+    path.write_text("a,b\n'=1\n'=1,2,'=3\n")
+    assert read_rows(path) == [{"a": "=1", "b": None}, {"a": "=1", "b": "2", None: ["'=3"]}]
 
 
 def test_any_reason_fits_in_a_cell(path):

@@ -1,6 +1,7 @@
 """Which configurations are confirmed: the best distinct ones over all arms, and the best of each arm."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,14 @@ def test_the_best_over_all_arms_are_chosen(path):
     """As many as the study states, best first."""
     rows = [row("relu", 0, 0.5, 0.1), row("relu", 1, 0.9, 0.01), row("tanh", 0, 0.7, 0.001)]
     assert chosen(path, *rows) == [("relu", 1), ("tanh", 0)]
+
+
+def test_an_arm_that_is_named_like_a_formula_has_its_say(path):
+    """Its rows are found again, though what a spreadsheet sees of its name is not a formula."""
+    named = replace(study(), compared=("activation", ("-relu", "'=tanh")))
+    rows = [row("-relu", 0, 0.5, 0.1), row("'=tanh", 1, 0.9, 0.01)]
+    write_rows(path, trial_columns(named.space), rows)
+    assert [(one.arm, one.number) for one in candidates(named, path)] == [("'=tanh", 1), ("-relu", 0)]
 
 
 def test_a_loss_is_best_where_it_is_lowest(path):

@@ -45,7 +45,8 @@ class OptunaEngine:
         self.study = optuna.create_study(
             direction="maximize" if assignment.is_maximized else "minimize",
             pruner=PRUNERS[arm.pruner](arm.epochs),
-            study_name=arm.name,
+            # Hyperband picks a trial's bracket by this name: arms must differ in nothing but their choice.
+            study_name="search",
         )
 
     def ask(self) -> Trial | None:

@@ -36,13 +36,17 @@ def sentence(
     name = f"{stage} {arm}".strip()
     if num_recorded:
         return f"{name}: {_continued(_done(folder), num_recorded, num_trials)}"
-    others = [path for path in folder.parent.glob(f"{folder.name.rsplit('-', 1)[0]}-*") if path != folder]
-    known = [path / "facts.json" for path in others if (path / "facts.json").is_file()]
+    known = [path for path in folder.parent.glob("*/facts.json") if _is_earlier(path.parent, folder)]
     if not known:
         return f"{name}: starts; {num_trials} trials."
     last = max(known, key=lambda path: path.stat().st_mtime)
     changed = difference(read_json(last, MEND), facts)
     return f"{name}: starts anew, because this has changed since the last time: {changed}."
+
+
+def _is_earlier(other: Path, folder: Path) -> bool:
+    """Whether another folder is of the same stage and arm; the name of an arm may hold dashes, a key none."""
+    return other.name != folder.name and other.name.rpartition("-")[0] == folder.name.rpartition("-")[0]
 
 
 def _continued(done: Mapping[str, Any], num_recorded: int, num_trials: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from pipeline.space import Choice, Dimension, Space, Value
 from pipeline.trial import Outcome
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+# What a spreadsheet would run, behind any number of apostrophes: with one more, each text stays its own.
+FORMULA = re.compile(r"'*[=+\-@\t\n]")
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -31,7 +34,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every cell as text.
+    """The rows of a CSV file, every cell as the text that was written.
 
     Raises:
         ValueError, csv.Error: the file is cut short; a cut between two lines shows in their number alone.
@@ -39,7 +42,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     text = path.read_bytes().decode()
     if not text.endswith("\n"):
         raise ValueError("a last line that is cut short")
-    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [{name: _plain(cell) for name, cell in row.items()} for row in rows]
 
 
 def trial_columns(space: Space) -> list[str]:
@@ -89,9 +93,15 @@ def _value(cell: str, entry: Dimension) -> Value:
 
 
 def _inert(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front; `_plain` undoes it."""
     if not isinstance(value, str):
         return value
     # A lone carriage return would end the row for whoever reads it.
     text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\n") else text
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _plain(cell: str) -> str:
+    """The text that `_inert` made the cell of; a row of another length has cells that are no text."""
+    is_marked = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
+    return cell[1:] if is_marked else cell
