@@ -23,7 +23,8 @@ os.environ["KERAS_BACKEND"] = "jax"
 import numpy as np
 
 from benchmarks.floor import ADAM_BYTES, NUM_CLASSES, NUM_PIXELS
-from pipeline.space import DEFAULTS
+from pipeline.learners.networks import NETWORKS
+from pipeline.space import defaults
 from pipeline.training import THREADS
 from pipeline.training.framework import set_up
 from pipeline.trial import Trial
@@ -40,7 +41,7 @@ def main() -> None:
     from pipeline.training.compiled import Compiled
     from pipeline.training.fit import Fit
 
-    data = (_noise(options.images, 1), _noise(NUM_VAL, 2), NUM_CLASSES, 1)
+    data = (NETWORKS, _noise(options.images, 1), _noise(NUM_VAL, 2), NUM_CLASSES, 1)
     num_parameters = (NUM_PIXELS + 1) * options.units + (options.units + 1) * NUM_CLASSES
     num_steps = -(-options.images // options.batch_size)
     floor = num_parameters * ADAM_BYTES * num_steps / _bandwidth()
@@ -77,7 +78,15 @@ def _seconds(program: Any, num_trials: int, options: argparse.Namespace) -> floa
     numbers = list(range(num_trials))
     for number in numbers:
         rate = {"learning_rate": 1e-3 * (1 + number / num_trials)}
-        program.start(Trial(number, {}, {**DEFAULTS, **changes, **rate}, 1 + EPOCHS, ("trial", number)))
+        program.start(
+            Trial(
+                number,
+                {},
+                {**defaults(NETWORKS.hyperparameters), **changes, **rate},
+                1 + EPOCHS,
+                ("trial", number),
+            )
+        )
     program.epochs(numbers)
     return median(_timed(lambda: program.epochs(numbers)) for _ in range(EPOCHS))
 

@@ -79,16 +79,17 @@ def _fresh(name: str) -> Json:
 
 def _train(name: str) -> Json:
     """Seconds of every epoch of the twelve trials, and of the whole process since its start."""
-    from pipeline.space import DEFAULTS
+    from pipeline.learners.networks import NETWORKS
+    from pipeline.space import defaults
     from pipeline.training.framework import set_up
     from pipeline.trial import Trial
 
     set_up(1)
-    program = _program(name)
+    program, plain = _program(name), defaults(NETWORKS.hyperparameters)
     trials = []
     for number, changes in enumerate(configurations()):
         began = time.perf_counter(), time.process_time()
-        program.start(Trial(number, {}, {**DEFAULTS, **changes}, NUM_EPOCHS, ("trial", number)))
+        program.start(Trial(number, {}, {**plain, **changes}, NUM_EPOCHS, ("trial", number)))
         started = time.perf_counter() - began[0], time.process_time() - began[1]
         epochs = [_timed(partial(program.epoch, number)) for _ in range(NUM_EPOCHS)]
         program.drop(number)
@@ -98,6 +99,7 @@ def _train(name: str) -> Json:
 
 def _program(name: str) -> Any:
     from pipeline.data.idx import read_idx
+    from pipeline.learners.networks import NETWORKS
     from pipeline.training.compiled import Compiled
     from pipeline.training.fit import Fit
 
@@ -107,7 +109,7 @@ def _program(name: str) -> Any:
     train, val = (
         (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
     )
-    return (Fit if name == "fit" else Compiled)(train, val, floor.NUM_CLASSES, 1)
+    return (Fit if name == "fit" else Compiled)(NETWORKS, train, val, floor.NUM_CLASSES, 1)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:

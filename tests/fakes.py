@@ -1,21 +1,24 @@
-"""Stand-ins behind the seams: a crew that trains nothing, an engine that is a script, a log of both."""
+"""Stand-ins behind the seams: a pool that trains nothing, an engine that is a script, a log of both."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pipeline import seeds
+from pipeline import seeds, study
 from pipeline.engines import Assignment, open_engine
 from pipeline.files import digest
+from pipeline.learners import LEARNERS
+from pipeline.learners.networks import NETWORKS
 from pipeline.search import Loop, Rules
-from pipeline.space import Choice, Dimension, Range, Space
+from pipeline.space import Choice, Dimension, Range, Space, defaults
 from pipeline.study import Arm, Search
 from pipeline.study.definition import PRUNERS, SAMPLERS
-from pipeline.training import VirtualTrainer
 from pipeline.trial import EpochResult, Outcome, Trial
+from pipeline.workers import VirtualTrainer
 
 
 def _named(engine: str, sampler: str, pruner: str):
@@ -42,7 +45,19 @@ GRID = Space(
 MIXED = Space((RATE, BATCH, *GRID))
 # A grid needs points; Keras Tuner's Gaussian process is slow beyond two dimensions.
 SPACES = {"grid": GRID, "bayesian": SMALL}
+HYPERPARAMETERS = NETWORKS.hyperparameters
+DEFAULTS = defaults(HYPERPARAMETERS)
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def parse(text: str, name: str) -> study.Study:
+    """A study of the learners that ship."""
+    return study.parse(text, name, LEARNERS)
+
+
+def load(path: Path) -> study.Study:
+    """A study file's study of the learners that ship."""
+    return study.load(path, LEARNERS)
 
 
 def trial(number: int = 0, epochs: int = 3, chance: str = "trial", **values) -> Trial:
@@ -62,8 +77,8 @@ def draw(*names) -> float:
     return seeds.stream(1, *names) / 2**31
 
 
-def price(trial: Trial) -> int:
-    """A price that differs from configuration to configuration."""
+def cost(trial: Trial) -> int:
+    """A cost that differs from configuration to configuration."""
     return 1 + int(9 * draw("price", digest(dict(trial.values))))
 
 
@@ -76,7 +91,7 @@ def trained(trial: Trial, epoch: int) -> EpochResult:
     return EpochResult(trial.number, epoch, metrics, seconds=0.5)
 
 
-class FakeCrew:
+class FakePool:
     """Trains in no time; what was started, asked for and stopped can be read."""
 
     def __init__(self, train=trained) -> None:
@@ -152,12 +167,12 @@ def assignment(engine="optuna", sampler="random", pruner="none", *, seed=1, epoc
         engine=engine, sampler=sampler, pruner=pruner, **{"trials": num_trials(sampler), **search}
     )
     arm = Arm("arm", settings, {"epochs": epochs, "activation": "tanh"})
-    return Assignment(arm, space, seed, "val_accuracy", is_maximized=True)
+    return Assignment(arm, space, DEFAULTS, seed, "val_accuracy", is_maximized=True)
 
 
-def loop(engine, recorded=None, crew=None, *, parallel=3, patience=None, is_maximized=True, **more) -> Loop:
+def loop(engine, recorded=None, pool=None, *, parallel=3, patience=None, is_maximized=True, **more) -> Loop:
     """A search of fakes; `engine` may be an assignment."""
     engine = open_engine(engine) if isinstance(engine, Assignment) else engine
-    trainer = VirtualTrainer(crew or FakeCrew(), price, recorded)
+    trainer = VirtualTrainer(pool or FakePool(), cost, recorded)
     rules = Rules("val_accuracy", is_maximized, parallel, patience)
     return Loop(engine, trainer, rules, **{"keep": lambda _: None, **more})

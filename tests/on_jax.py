@@ -9,9 +9,9 @@ import tempfile
 import keras
 import numpy as np
 import pytest
+from fakes import DEFAULTS
 
-from pipeline import models
-from pipeline.space import DEFAULTS
+from pipeline.learners.networks import NETWORKS
 from pipeline.training import THREADS
 from pipeline.training.framework import set_up
 from pipeline.trial import Trial
@@ -39,8 +39,8 @@ def blobs(num_images):
 
 
 # Every size of a batch is compiled: val is one whole batch, or two where it matters.
-DATA = (blobs(NUM_TRAIN), blobs(1000), NUM_CLASSES, 7)
-FEW = (blobs(250), *DATA[1:])
+DATA = (NETWORKS, blobs(NUM_TRAIN), blobs(1000), NUM_CLASSES, 7)
+FEW = (NETWORKS, blobs(250), *DATA[2:])
 UNEVEN = (FEW[0], blobs(1201), NUM_CLASSES, 7)
 
 
@@ -58,7 +58,7 @@ def restored(program, trial, folder):
     """A Keras model with what `save` wrote."""
     path = folder / f"{type(program).__name__}.weights.h5"
     program.save(trial.number, path)
-    model = models.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
+    model = NETWORKS.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
     keras.Model(model.inputs, model.outputs).load_weights(path)
     return model
 

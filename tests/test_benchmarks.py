@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from fakes import load, parse
 
 from benchmarks import floor
 from benchmarks.growth import stretches
@@ -17,7 +18,7 @@ from benchmarks.target import __main__ as target
 from benchmarks.target import results as target_results
 from benchmarks.target.results import Search, steps
 from pipeline.stages.desk import num_in_flight
-from pipeline.study import load, parse, template
+from pipeline.study import template
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, run_in, write_study
+from fakes import load
 
 from pipeline.errors import StudyError
-from pipeline.study import load
-from pipeline.training import places
+from pipeline.workers import places
 
 STAGES = ("new", "check", "prepare", "baseline", "search", "confirm", "report")
 COMMANDS = (*STAGES, "status", "best", "sync", "replay", "predict", "doctor", "gc", "ui")

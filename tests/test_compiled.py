@@ -8,8 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+from fakes import DEFAULTS
 
-from pipeline.space import DEFAULTS
+from pipeline.learners.networks import NETWORKS
+from pipeline.study import DataShape
 from pipeline.training import THREADS, program_name
 from pipeline.training.framework import set_up
 from pipeline.trial import Trial
@@ -17,8 +19,6 @@ from pipeline.trial import Trial
 set_up(THREADS)
 
 from pipeline.training.compiled import Compiled  # noqa: E402  TensorFlow is set up before it is used
-from pipeline.training.compiled.program import is_dense  # noqa: E402  likewise
-from pipeline.training.evaluation import restore  # noqa: E402  likewise
 from pipeline.training.fit import Fit  # noqa: E402  likewise
 
 NUM_CLASSES = 5
@@ -35,7 +35,7 @@ def blobs(num_images, shape=SHAPE):
     return images.astype(np.uint8), labels.astype(np.int64)
 
 
-DATA = (blobs(NUM_TRAIN), blobs(1201), NUM_CLASSES, 7)
+DATA = (NETWORKS, blobs(NUM_TRAIN), blobs(1201), NUM_CLASSES, 7)
 
 
 def a_trial(number=0, **changes):
@@ -48,11 +48,16 @@ def trained(program, trial, num_epochs=1):
     return [program.epoch(trial.number) for _ in range(num_epochs)][-1]
 
 
+def restored(trial, path):
+    """The trial's model with what `save` wrote."""
+    return NETWORKS.restore(trial.configuration, DataShape(SHAPE, NUM_CLASSES, NUM_TRAIN, 0), path)
+
+
 def weights(program, trial, folder):
     """What `save` wrote, in the order of the model's weights."""
     path = folder / f"{type(program).__name__}.weights.h5"
     program.save(trial.number, path)
-    return restore(trial.configuration, SHAPE, NUM_CLASSES, path).get_weights()
+    return restored(trial, path).get_weights()
 
 
 @pytest.mark.parametrize(
@@ -93,8 +98,8 @@ def test_the_saved_weights_give_the_recorded_score(tmp_path):
     trial, compiled = a_trial(dropout=0.2), Compiled(*DATA)
     metrics = trained(compiled, trial, 2)
     compiled.save(0, tmp_path / "trial.weights.h5")
-    model = restore(trial.configuration, SHAPE, NUM_CLASSES, tmp_path / "trial.weights.h5")
-    val_loss, val_accuracy = model.evaluate(*DATA[1], verbose=0)
+    model = restored(trial, tmp_path / "trial.weights.h5")
+    val_loss, val_accuracy = model.evaluate(*DATA[2], verbose=0)
     assert val_accuracy == metrics["val_accuracy"]
     assert val_loss == pytest.approx(metrics["val_loss"], abs=1e-6)
 
@@ -163,8 +168,8 @@ def test_a_dropped_trial_is_forgotten():
 
 def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
     """A configuration with a new hyperparameter is never trained as if it were not there."""
-    assert is_dense(DEFAULTS)
-    assert not is_dense({**DEFAULTS, "label_smoothing": 0.1})
+    assert NETWORKS.is_dense(DEFAULTS)
+    assert not NETWORKS.is_dense({**DEFAULTS, "label_smoothing": 0.1})
 
 
 def test_auto_is_compiled():

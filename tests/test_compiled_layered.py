@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_compiled import DATA, NUM_CLASSES, SHAPE, a_trial, trained, weights
 
-from pipeline import models
+from pipeline.learners.networks import NETWORKS, Networks
 from pipeline.training.compiled import Compiled
 from pipeline.training.compiled.on_tensorflow import layered
 from pipeline.training.fit import Fit
@@ -33,9 +33,9 @@ def test_its_saved_weights_give_the_recorded_score(tmp_path):
     """A Keras model with the saved weights of a convolutional network evaluates to the recorded metrics."""
     trial, compiled = a_trial(model="cnn", filters=3), Compiled(*DATA)
     metrics = trained(compiled, trial)
-    model = models.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
+    model = NETWORKS.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
     model.set_weights(weights(compiled, trial, tmp_path))
-    val_loss, val_accuracy = model.evaluate(*DATA[1], verbose=0)
+    val_loss, val_accuracy = model.evaluate(*DATA[2], verbose=0)
     assert val_accuracy == metrics["val_accuracy"]
     assert val_loss == pytest.approx(metrics["val_loss"], abs=1e-6)
 
@@ -66,14 +66,14 @@ def test_what_it_cannot_train_it_refuses_in_words(model, reason):
 
 def test_what_it_cannot_train_plain_fit_trains_and_the_log_says_why(monkeypatch, caplog, tmp_path):
     """A model with another optimizer is trained as plain fit trains it, with a sentence that says why."""
-    build = models.build
+    build = Networks.build
 
     def with_sgd(*arguments):
         model = build(*arguments)
         model.compile(keras.optimizers.SGD(), layered.LOSS, metrics=["accuracy"])
         return model
 
-    monkeypatch.setattr(models, "build", with_sgd)
+    monkeypatch.setattr(Networks, "build", with_sgd)
     trial, fit, compiled = a_trial(rotation=0.1), Fit(*DATA), Compiled(*DATA)
     assert trained(compiled, trial) == trained(fit, trial)
     assert "trial 0 is trained by plain fit: its optimizer is SGD, not Adam." in caplog.text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import copy_project, environment, run_in
-from test_crew import are_alive
+from test_pool import are_alive
 
 STAGE = """
 import os, sys, time

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, environment, run_in, write_study
+from fakes import DEFAULTS
 
 from benchmarks.soak.driver import Crash, End, lost_or_doubled, run
-from pipeline.space import DEFAULTS
-from pipeline.training import Processes
 from pipeline.trial import Trial
+from pipeline.workers import LocalPool
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ class Program:
         self.trials.pop(number, None)
 
 fake = types.ModuleType("pipeline.training.framework")
-fake.open_program = lambda settings: (Program(), "a fake")
+fake.open_program = lambda builder, settings: (Program(), "a fake")
 sys.modules["pipeline.training.framework"] = fake
 '''
 ARM = "search"
@@ -182,11 +182,12 @@ def test_a_configuration_too_large_costs_itself(
     monkeypatch.setenv("STUDY_WORKER_MEMORY_GB", "1.5")
     settings = {"data_folder": str(prepared / "data/tiny"), "num_classes": 10, "seed": 1, "threads": 1}
     settings |= {"trainer": "fit", "weights_folder": None, "compiled_folder": None}
-    with Processes(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as crew:
+    settings |= {"learner": "networks", "weights_suffix": ""}
+    with LocalPool(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as pool:
         for number, units in enumerate([20_000, 16]):
             configuration = {**DEFAULTS, "hidden_layers": 2, "hidden_units": units, "epochs": 1}
-            crew.start(Trial(number, {}, configuration, 1, ("trial", number)), 0, 1)
-        large, small = crew.result(0, 1), crew.result(1, 1)
+            pool.start(Trial(number, {}, configuration, 1, ("trial", number)), 0, 1)
+        large, small = pool.result(0, 1), pool.result(1, 1)
     assert large.is_accident
     assert "died 2 times (ResourceExhaustedError: " in large.reason
     assert small.metrics["val_loss"] > 0

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 from fakes import outcome
-from test_crew import are_alive, expected, opened, run, scores, trials
+from test_pool import are_alive, expected, opened, run, scores, trials
 
 from pipeline.errors import StoreError, StudyError
 from pipeline.stages.accidents import Accidents
-from pipeline.training import limits
+from pipeline.workers import limits
 
 __all__ = ["opened"]
 CRASHES = [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, "memory"]
@@ -28,16 +28,16 @@ def impatient(monkeypatch):
 @pytest.mark.parametrize("by", CRASHES)
 def test_a_crash_in_native_code_costs_its_trial_one_try(opened, by):
     """Killed, a bad address, an abort, no memory: trained again in a new process, it ends the same."""
-    with opened(1) as crew:
-        done = run(crew, trials({}, {"dies": [2], "by": by}, {}))
+    with opened(1) as pool:
+        done = run(pool, trials({}, {"dies": [2], "by": by}, {}))
     assert scores(done) == expected(3)
 
 
 @pytest.mark.parametrize("by", CRASHES)
 def test_a_second_crash_fails_the_trial_by_accident(opened, by):
     """With how its process ended as the reason; the others go on."""
-    with opened(1) as crew:
-        done = run(crew, trials({}, {"dies": [2, 2], "by": by}, {}))
+    with opened(1) as pool:
+        done = run(pool, trials({}, {"dies": [2, 2], "by": by}, {}))
     ended = "MemoryError: too wide" if by == "memory" else f"exit status {-by}"
     assert done[1].reason == f"the training process died 2 times ({ended})"
     assert [(one.state, one.is_accident) for one in done][1:] == [("failed", True), ("complete", False)]
@@ -46,10 +46,10 @@ def test_a_second_crash_fails_the_trial_by_accident(opened, by):
 @pytest.mark.usefixtures("impatient")
 def test_a_process_that_was_stopped_is_given_up(opened):
     """Its trials start again on a new one, with the same result; nothing of it is left."""
-    with opened(2) as crew:
-        crew.start(trials({"dies": [2], "by": signal.SIGSTOP})[0], 0, 1)
-        stopped = [hand.process.pid for hand in crew._hands]
-        found = [crew.result(0, epoch).metrics["val_accuracy"] for epoch in (1, 2, 3)]
+    with opened(2) as pool:
+        pool.start(trials({"dies": [2], "by": signal.SIGSTOP})[0], 0, 1)
+        stopped = [worker.process.pid for worker in pool._workers]
+        found = [pool.result(0, epoch).metrics["val_accuracy"] for epoch in (1, 2, 3)]
     assert found == [0.1, 0.2, 0.3]
     assert are_alive(stopped) == []
 
@@ -57,9 +57,9 @@ def test_a_process_that_was_stopped_is_given_up(opened):
 @pytest.mark.usefixtures("impatient")
 def test_a_long_epoch_is_no_silence(opened):
     """A process gives signs of life however long its epoch lasts."""
-    with opened(1) as crew:
-        done = run(crew, trials({"seconds": 5}, epochs=1))
-        assert len(crew._hands[0].orders) == 0
+    with opened(1) as pool:
+        done = run(pool, trials({"seconds": 5}, epochs=1))
+        assert len(pool._workers[0].orders) == 0
     assert done[0].state == "complete"
     assert not done[0].is_accident
 
@@ -67,17 +67,17 @@ def test_a_long_epoch_is_no_silence(opened):
 COORDINATOR = """
 import json, sys
 from pathlib import Path
-from test_crew import trials
-from pipeline.training import Processes
+from test_pool import trials
+from pipeline.workers import LocalPool
 folder, site = sys.argv[1:]
-settings = {"folder": folder, "weights_folder": None}
-with Processes(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as crew:
+settings = {"folder": folder, "weights_folder": None, "learner": "networks", "weights_suffix": ""}
+with LocalPool(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as pool:
     for one in trials({}, {"seconds": 5}, epochs=1):
-        crew.start(one, 0, 1)
-    crew.result(0, 1)
-    print(crew._hands[0].process.pid, flush=True)
-    crew.result(1, 1)
-    print(crew._hands[0].process.pid, flush=True)
+        pool.start(one, 0, 1)
+    pool.result(0, 1)
+    print(pool._workers[0].process.pid, flush=True)
+    pool.result(1, 1)
+    print(pool._workers[0].process.pid, flush=True)
 """
 
 
@@ -114,7 +114,7 @@ def test_a_stopped_worker_goes_when_its_coordinator_is_killed(coordinator):
 
 def test_memory_is_refused_beyond_the_limit():
     """What is already held stays usable; a process that asks for more gets an error, not the machine."""
-    code = "from pipeline.training import limits; held = bytearray(2**28); limits.hold_to(2**29)\n"
+    code = "from pipeline.workers import limits; held = bytearray(2**28); limits.hold_to(2**29)\n"
     code += "more = bytearray(2**26); print('small')\n"
     code += "try: bytearray(2**29)\nexcept MemoryError: print('refused')"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ).stdout

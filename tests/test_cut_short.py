@@ -14,6 +14,7 @@ import fakes
 import numpy as np
 import pytest
 from conftest import TINY, copy_project, run_in
+from fakes import METRICS, parse
 from refusals import Study, refused, study
 from test_bad_stores import prepared
 
@@ -24,9 +25,9 @@ from pipeline.files import read_json, sha256, write_bytes, write_json
 from pipeline.ledger import Ledger
 from pipeline.stages import history, tallies
 from pipeline.stages.report import _array
-from pipeline.stages.rows import METRICS, curve_rows, trial_columns, trial_row, write_rows
+from pipeline.stages.rows import curve_rows, trial_columns, trial_row, write_rows
 from pipeline.stages.selection import candidates
-from pipeline.study import parse
+from pipeline.study import DataShape
 from pipeline.tracking import check_store
 from pipeline.tracking.store import connect
 from pipeline.trial import Outcome
@@ -53,14 +54,14 @@ def results(tmp_path: Path) -> Path:
     values = {"learning_rate": 0.01, "batch_size": 32, "dropout": 0.125, "hidden_units": 16}
     found = [fakes.outcome(number, 0.5, 0.25 * number) for number in range(3)]
     found.append(fakes.outcome(3, 0.5, state="failed", reason='died:\n"no", memory'))
-    trials = [trial_row(arm.name, one) | values for arm in STUDY.arms for one in found]
+    trials = [trial_row(arm.name, one, METRICS) | values for arm in STUDY.arms for one in found]
     rows = [
         row
         for arm in STUDY.arms
         for one in found
-        for row in curve_rows({"arm": arm.name, "number": one.trial.number}, one)
+        for row in curve_rows({"arm": arm.name, "number": one.trial.number}, one, METRICS)
     ]
-    write_rows(tmp_path / "trials.csv", trial_columns(STUDY.space), trials)
+    write_rows(tmp_path / "trials.csv", trial_columns(STUDY.space, METRICS), trials)
     write_rows(tmp_path / "curves.csv", ["arm", "number", "epoch", *METRICS], rows)
     return tmp_path
 
@@ -171,18 +172,18 @@ def test_an_mlflow_database_cut_anywhere_is_refused(prepared: Path, study: Study
 @slow
 def test_weights_cut_anywhere_are_refused(tmp_path: Path) -> None:
     """The winner is never measured with a part of its weights; the folder to remove is named."""
-    from pipeline.training import evaluation
+    from pipeline.learners.networks import NETWORKS
 
     configuration, path = STUDY.baseline.configuration, tmp_path / "confirm-1/weights/0.weights.h5"
     path.parent.mkdir(parents=True)
-    made = evaluation.set_up(1) and evaluation.models.build(configuration, (8, 8, 1), 10, lambda _: 1)
+    made = NETWORKS.build(configuration, (8, 8, 1), 10, lambda _: 1)
     made.save_weights(path)
-    evaluation.restore(configuration, (8, 8, 1), 10, path)
+    NETWORKS.restore(configuration, DataShape((8, 8, 1), 10, 0, 0), path)
     for _ in cuts(path, 12):
         with pytest.raises(
             StoreError, match=r"must be as they were written\.\nReceived: .*Remove the folder"
         ):
-            evaluation.restore(configuration, (8, 8, 1), 10, path)
+            NETWORKS.restore(configuration, DataShape((8, 8, 1), 10, 0, 0), path)
 
 
 @slow

@@ -11,11 +11,23 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from fakes import BATCH, ENGINES, GRID, RATE, FakeCrew, Logged, assignment, loop, num_trials, trained
+from fakes import (
+    BATCH,
+    DEFAULTS,
+    ENGINES,
+    GRID,
+    RATE,
+    FakePool,
+    Logged,
+    assignment,
+    loop,
+    num_trials,
+    trained,
+)
 
 from pipeline.engines import open_engine
 from pipeline.ledger import Ledger
-from pipeline.space import DEFAULTS, Choice, Dimension, Range, Space
+from pipeline.space import Choice, Dimension, Range, Space
 
 every_engine = pytest.mark.parametrize("names", ENGINES)
 slow = pytest.mark.slow
@@ -99,8 +111,8 @@ def test_every_ending_is_taken(names):
 @every_engine
 def test_a_search_without_a_single_score_goes_on(names):
     """An engine whose every trial fails spends its budget all the same."""
-    crew = FakeCrew(lambda trial, epoch: replace(trained(trial, epoch), metrics={"loss": math.nan}))
-    outcomes = loop(assignment(*names), crew=crew).run()
+    pool = FakePool(lambda trial, epoch: replace(trained(trial, epoch), metrics={"loss": math.nan}))
+    outcomes = loop(assignment(*names), pool=pool).run()
     assert [outcome.state for outcome in outcomes] == ["failed"] * num_trials(names[1])
 
 
@@ -109,10 +121,10 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(names, num_kept
     """From any number of recorded outcomes: the same outcomes, by the same asks, reports and tells."""
     record = broken_off(assignment(*names), num_kept, tmp_path / "record.jsonl")
     assert len(record.outcomes) == num_kept
-    engine, crew = Logged(open_engine(assignment(*names))), FakeCrew()
-    assert loop(engine, record.outcomes, crew).run() == whole(names)[0]
+    engine, pool = Logged(open_engine(assignment(*names))), FakePool()
+    assert loop(engine, record.outcomes, pool).run() == whole(names)[0]
     assert engine.log == whole(names)[1]
-    assert not record.outcomes.keys() & set(crew.started)
+    assert not record.outcomes.keys() & set(pool.started)
 
 
 class BrokenOffError(Exception):
@@ -163,13 +175,13 @@ def test_the_name_of_an_arm_decides_nothing(sampler):
 
 def test_a_pruned_trial_is_trained_on_when_the_search_around_it_grows(tmp_path):
     """A longer search may let a trial live that the shorter one pruned: it is trained further."""
-    names, crew = ("optuna", "random", "successive_halving"), FakeCrew()
+    names, pool = ("optuna", "random", "successive_halving"), FakePool()
     ledger = broken_off(assignment(*names), 14, tmp_path / "record.jsonl", parallel=5)
     before = dict(ledger.outcomes)
     longer = assignment(*names, trials=22)
-    outcomes = loop(longer, before, crew, parallel=5, keep=lambda one: ledger.append(one, 2.0)).run()
+    outcomes = loop(longer, before, pool, parallel=5, keep=lambda one: ledger.append(one, 2.0)).run()
     assert outcomes == loop(longer, parallel=5).run()
-    assert [number for number in crew.started if number in before] == [11]
+    assert [number for number in pool.started if number in before] == [11]
     assert len(Ledger(ledger.path).outcomes[11].curve) > len(before[11].curve)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, run_in, write_study
-from fakes import FakeCrew, loop, outcome, trial
+from fakes import FakePool, loop, outcome, trial
 
 from pipeline.errors import StoreError, StudyError
 from pipeline.ledger import Ledger
@@ -164,7 +164,7 @@ def test_a_trial_is_trained_to_where_it_ended() -> None:
         reason = FAILED.reason if (one.number, epoch) == (2, 2) else ""
         return EpochResult(one.number, epoch, {} if reason else {"val_accuracy": epoch / 10}, reason=reason)
 
-    again = loop(Again(recorded), crew=FakeCrew(train), parallel=2).run()
+    again = loop(Again(recorded), pool=FakePool(train), parallel=2).run()
     endings = {one.trial.number: (one.state, len(one.curve), one.reason) for one in again}
     assert endings == {one.trial.number: (one.state, len(one.curve), one.reason) for one in recorded}
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fakes import DEFAULTS, parse
 from scipy import stats
 
 from pipeline.report import Findings, answer, metrics
-from pipeline.space import DEFAULTS
 from pipeline.statistics import confusion, interval, paired_interval, per_class
-from pipeline.study import parse
 
 STUDY = """
 question  = "How much does tuning buy?"

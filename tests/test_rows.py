@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from fakes import GRID, MIXED, assignment, loop, outcome, trial
+from fakes import GRID, METRICS, MIXED, assignment, loop, outcome, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,7 +88,7 @@ def test_a_trial_is_a_row():
     """Its values that count, how far it was trained, the last epoch's metrics."""
     curve = ({"loss": 2.0, "val_accuracy": 0.1}, {"loss": 1.0, "val_accuracy": 0.2})
     pruned = Outcome(trial(7, epochs=5, dropout=0.1), "pruned", curve, 0.2, "pruned at epoch 2")
-    assert trial_row("relu", pruned) == {
+    assert trial_row("relu", pruned, METRICS) == {
         "arm": "relu",
         "number": 7,
         "state": "pruned",
@@ -105,13 +105,13 @@ def test_a_trial_is_a_row():
 
 def test_a_failed_trial_is_a_row_too():
     """It has no metrics, but its values and its reason."""
-    row = trial_row("relu", outcome(1, state="failed", reason="diverged"))
+    row = trial_row("relu", outcome(1, state="failed", reason="diverged"), METRICS)
     assert (row["epochs"], row["val_accuracy"], row["score"], row["reason"]) == (0, None, None, "diverged")
 
 
 def test_a_curve_is_a_row_an_epoch():
     """Epochs from 1, the trial's names in front."""
-    first, second = curve_rows({"arm": "relu"}, outcome(1, 0.25, 0.5))
+    first, second = curve_rows({"arm": "relu"}, outcome(1, 0.25, 0.5), METRICS)
     assert (first["arm"], first["epoch"], first["val_accuracy"]) == ("relu", 1, 0.25)
     assert (second["epoch"], second["val_accuracy"], second["loss"]) == (2, 0.5, None)
 
@@ -120,7 +120,7 @@ def test_a_curve_is_a_row_an_epoch():
 def test_values_are_read_in_the_types_of_the_space(path, space):
     """From trials.csv come the very values that the engine proposed, and only those that count."""
     outcomes = loop(assignment(space=space)).run()
-    write_rows(path, trial_columns(space), [trial_row("arm", one) for one in outcomes])
+    write_rows(path, trial_columns(space, METRICS), [trial_row("arm", one, METRICS) for one in outcomes])
     read = [values_of(row, space) for row in read_rows(path)]
     assert read == [one.trial.values for one in outcomes]
     assert list(map(repr, read)) == [repr(one.trial.values) for one in outcomes]
@@ -155,7 +155,7 @@ def test_a_row_of_another_space_is_no_row_of_this_one(row):
 
 def test_a_spreadsheet_reads_the_file(path):
     """The columns are those of trials.csv, each once."""
-    write_rows(path, trial_columns(GRID), [])
+    write_rows(path, trial_columns(GRID, METRICS), [])
     [columns] = csv.reader(path.read_text().splitlines())
     assert columns[:6] == ["arm", "number", "state", "model", "filters", "dropout"]
     assert len(set(columns)) == len(columns)

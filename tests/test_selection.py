@@ -4,12 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from fakes import DEFAULTS, METRICS, parse
 
 from pipeline.errors import DataError
-from pipeline.space import DEFAULTS
 from pipeline.stages.rows import trial_columns, write_rows
 from pipeline.stages.selection import Candidate, candidates
-from pipeline.study import parse
 
 STUDY = """
 question = "Which?"
@@ -48,13 +47,13 @@ def row(arm, number, score, rate=0.1, layers=1, state="complete", epochs=4):
 
 def chosen(path, *rows, **more):
     """Which trials are chosen, in their order: (arm, number)."""
-    write_rows(path, trial_columns(study().space), rows)
+    write_rows(path, trial_columns(study().space, METRICS), rows)
     return [(one.arm, one.number) for one in candidates(study(**more), path)]
 
 
 def test_a_candidate_is_a_whole_configuration(path):
     """Its trial's values, its arm's, the fixed and the default ones, with the types of the study."""
-    write_rows(path, trial_columns(study().space), [row("tanh", 3, 0.9, rate=0.01, layers=2)])
+    write_rows(path, trial_columns(study().space, METRICS), [row("tanh", 3, 0.9, rate=0.01, layers=2)])
     searched = {"activation": "tanh", "learning_rate": 0.01, "hidden_layers": 2, "epochs": 4}
     [found] = candidates(study(), path)
     assert found == Candidate("tanh", 3, {**DEFAULTS, **searched}, 0.9)
@@ -71,7 +70,7 @@ def test_an_arm_that_is_named_like_a_formula_has_its_say(path):
     """Its rows are found again, though what a spreadsheet sees of its name is not a formula."""
     named = replace(study(), compared=("activation", ("-relu", "'=tanh")))
     rows = [row("-relu", 0, 0.5, 0.1), row("'=tanh", 1, 0.9, 0.01)]
-    write_rows(path, trial_columns(named.space), rows)
+    write_rows(path, trial_columns(named.space, METRICS), rows)
     assert [(one.arm, one.number) for one in candidates(named, path)] == [("'=tanh", 1), ("-relu", 0)]
 
 

@@ -3,10 +3,11 @@
 import math
 
 import pytest
+from fakes import DEFAULTS, HYPERPARAMETERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.space import DEFAULTS, HYPERPARAMETERS, Choice, Dimension, Range, Space, dimension
+from pipeline.space import Choice, Dimension, Range, Space, dimension
 from pipeline.study.middle import middle
 
 LAYERS = Dimension("hidden_layers", Range(1, 3, is_int=True))
@@ -175,8 +176,10 @@ def test_a_grid_is_what_its_dimensions_hold(space):
 
 def test_an_entry_is_read_with_its_parent():
     """The kind is the key; a rate of 1 in a choice is 1.0, and so is the end of a range."""
-    assert dimension("learning_rate", {"choice": [1, 0.1]}) == Dimension("learning_rate", Choice((1.0, 0.1)))
-    entry = dimension("zoom", {"float": [0, 0.5], "when": {"learning_rate": 1}})
+    assert dimension("learning_rate", {"choice": [1, 0.1]}, HYPERPARAMETERS) == Dimension(
+        "learning_rate", Choice((1.0, 0.1))
+    )
+    entry = dimension("zoom", {"float": [0, 0.5], "when": {"learning_rate": 1}}, HYPERPARAMETERS)
     assert entry == Dimension("zoom", Range(0.0, 0.5, False), ("learning_rate", (1.0,)))
     assert [type(end) for end in (entry.values.low, entry.values.high, entry.parent[1][0])] == [float] * 3
 
@@ -184,14 +187,14 @@ def test_an_entry_is_read_with_its_parent():
 @pytest.mark.parametrize("ends", [[0.1, 0.3], [0.0, 0.6], [0.25, 0.45]])
 def test_a_step_that_fits_as_written_is_accepted(ends):
     """0.2 fits into [0.1, 0.3] although 0.3 - 0.1 is a little less than 0.2 in binary."""
-    assert dimension("dropout", {"float": ends, "step": 0.2}).values.points()[-1] == ends[1]
+    assert dimension("dropout", {"float": ends, "step": 0.2}, HYPERPARAMETERS).values.points()[-1] == ends[1]
 
 
 def test_a_choice_of_an_unknown_hyperparameter_still_needs_values():
     """What nobody knows the bounds of is a number or a text all the same."""
-    [problem] = dimension("momentum", {"choice": [[0.9]]})
+    [problem] = dimension("momentum", {"choice": [[0.9]]}, HYPERPARAMETERS)
     assert str(problem) == (
         "each value of a choice must be a number or a text.\n"
         "Received: [[0.9]]. Write momentum = { choice = [first, second] }."
     )
-    assert dimension("momentum", {"choice": [0.9, 0]}).values.points() == (0.9, 0)
+    assert dimension("momentum", {"choice": [0.9, 0]}, HYPERPARAMETERS).values.points() == (0.9, 0)

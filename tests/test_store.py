@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fakes import FakeCrew, assignment, loop
+from fakes import FakePool, assignment, loop
 from optuna.trial import TrialState
 
 from pipeline.engines import open_engine, store
@@ -83,7 +83,7 @@ class Begun:
 def search(store, work=None, recorded=None, **more):
     """The outcomes of a search that the storage hears of."""
     engine = Begun(open_engine(work or WORK), store)
-    return loop(engine, recorded, FakeCrew(), **{"keep": store.end, **more}).run()
+    return loop(engine, recorded, FakePool(), **{"keep": store.end, **more}).run()
 
 
 def study(path):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from fakes import parse
 
 from pipeline.engines import Assignment, open_engine
 from pipeline.engines.store import Store
 from pipeline.errors import StoreError
-from pipeline.study import parse
 from pipeline.trial import Outcome
 
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -88,7 +88,7 @@ def server() -> Iterator[Server]:
 
 def assignment() -> Assignment:
     study = parse(STUDY, "tiny")
-    return Assignment(study.arms[0], study.space, study.seed, "val_accuracy", True)
+    return Assignment(study.arms[0], study.space, study.defaults, study.seed, "val_accuracy", True)
 
 
 def search(store: Store, between: dict[int, object]) -> list[Outcome]:

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from fakes import load, parse
 
 from pipeline.errors import StudyError
 from pipeline.files import digest
-from pipeline.study import check_name, load, parse, template
+from pipeline.study import check_name, template
 
 STUDY = """
 question = "Which?"

@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from fakes import HYPERPARAMETERS, load, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StudyError
 from pipeline.files import digest
-from pipeline.space import HYPERPARAMETERS
-from pipeline.study import Study, load, parse, template
+from pipeline.study import Study, template
 from pipeline.study.definition import DATASET_NAMES, SAMPLERS, Confirm, Objective, Search, Split
 from pipeline.study.tables import TOP_LEVEL
 

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
+from fakes import load, parse
 
 from pipeline.errors import StudyError
-from pipeline.study import load, parse
 
 STUDY = {
     "": ['question = "Which?"', 'dataset = "mnist"', "seed = 1"],

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import DEFAULTS
 
 from pipeline.data import RawImages, describe, save, split
-from pipeline.models import price
+from pipeline.learners.networks import NETWORKS
 from pipeline.search import Listed, Loop, Rules
-from pipeline.space import DEFAULTS
-from pipeline.study import Split
-from pipeline.training import THREADS, Processes, VirtualTrainer
+from pipeline.study import DataShape, Split
+from pipeline.training import THREADS
 from pipeline.trial import Trial
+from pipeline.workers import LocalPool, VirtualTrainer
 
 pytestmark = pytest.mark.slow
 HAS_JAX = importlib.util.find_spec("jax") is not None
@@ -29,6 +30,7 @@ NEEDS_JAX = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
 TRAINERS = ["fit", "compiled", *(pytest.param(name, marks=NEEDS_JAX) for name in ON_JAX)]
 SLOTS = 3
 SHAPE, NUM_CLASSES, NUM_IMAGES, EPOCHS = (6, 6, 1), 3, 400, 2
+DATA_SHAPE = DataShape(SHAPE, NUM_CLASSES, 240, 80)
 CHANGES = [
     {"hidden_layers": 2, "dropout": 0.3, "activation": "tanh", "batch_size": 64},
     {"hidden_layers": 2, "dropout": 0.1, "activation": "tanh", "batch_size": 64, "hidden_units": 16},
@@ -39,11 +41,13 @@ EVALUATING = """
 import json, pathlib, sys
 import numpy as np
 from pipeline import data
+from pipeline.learners.networks import NETWORKS
+from pipeline.study import DataShape
 from pipeline.training import evaluation
 folder, shape, asked = sys.argv[1], tuple(json.loads(sys.argv[2])), json.loads(sys.argv[3])
 images, labels = data.load(pathlib.Path(folder), ("val",))["val"]
 for path, configuration, weights_sha256 in asked:
-    model = evaluation.restore(configuration, shape, 3, pathlib.Path(path), weights_sha256)
+    model = NETWORKS.restore(configuration, DataShape(shape, 3, 0, 0), pathlib.Path(path), weights_sha256)
     answers = evaluation.predict(model, images)
     accuracy = float((answers.argmax(axis=1) == labels).mean())
     print(json.dumps([accuracy, evaluation.mean_loss(answers, np.asarray(labels))]))
@@ -76,18 +80,19 @@ class Bench:
     def __init__(self, trainer, num_workers, prepared, folder):
         self.weights, self.kept = folder / "weights", folder / "kept"
         self.weights.mkdir()
-        settings = {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
+        settings = {"learner": NETWORKS.kind, "weights_suffix": NETWORKS.weights_suffix}
+        settings |= {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
         settings |= {"trainer": trainer.split("-")[0].replace("packed", "compiled")}
         settings |= {"weights_folder": str(self.weights)}
         # Of all workers on JAX: what one has compiled, the others load.
         settings |= {"compiled_folder": str(folder.parent / "compiled")}
         place = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "jax" if trainer in ON_JAX else "tensorflow"}
         place |= {"STUDY_SLOTS": str(SLOTS if trainer == "packed-jax" else 1)}
-        self.crew = Processes(settings, [place] * num_workers, folder)
+        self.pool = LocalPool(settings, [place] * num_workers, folder)
 
     def run(self, listed, parallel=4, watch=lambda _: None):
         """Outcomes by number."""
-        trainer = VirtualTrainer(self.crew, lambda one: price(one.configuration, SHAPE, NUM_CLASSES, 240, 80))
+        trainer = VirtualTrainer(self.pool, lambda one: NETWORKS.cost(one.configuration, DATA_SHAPE))
         rules = Rules("val_accuracy", True, parallel)
         done = Loop(Listed(listed), trainer, rules, lambda _: None, watch).run()
         return sorted(done, key=lambda one: one.trial.number)
@@ -110,7 +115,7 @@ def benches(prepared, tmp_path_factory):
             key = (trainer, num_workers)
             if key not in opened:
                 opened[key] = Bench(*key, prepared, tmp_path_factory.mktemp(f"{trainer}-{num_workers}"))
-                stack.enter_context(opened[key].crew)
+                stack.enter_context(opened[key].pool)
             return opened[key]
 
         yield bench
@@ -161,12 +166,12 @@ def test_neighbours_change_nothing(bench):
 
 def test_a_configuration_that_cannot_be_trained_is_failed(bench):
     """With a reason; its neighbour has the curve that it always has, and the workers live on."""
-    pids = [hand.process.pid for hand in bench.crew._hands]
+    pids = [worker.process.pid for worker in bench.pool._workers]
     good, bad = bench.run(trials([CHANGES[0], {"activation": "no-such"}]))
     assert (good.state, bad.state, bad.curve) == ("complete", "failed", ())
     assert "no-such" in bad.reason
     assert curves([good]) == curves(bench.together[:1])
-    assert [hand.process.pid for hand in bench.crew._hands] == pids
+    assert [worker.process.pid for worker in bench.pool._workers] == pids
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
@@ -177,10 +182,10 @@ def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
     def kill(result):
         seen.append(result)
         if len(seen) == 4:
-            bench.crew._hands[0].process.kill()
+            bench.pool._workers[0].process.kill()
 
     assert curves(bench.run(trials(), watch=kill)) == curves(benches(trainer).together)
-    assert len(list(bench.crew.log_folder.glob("*.log"))) == 1
+    assert len(list(bench.pool.log_folder.glob("*.log"))) == 1
 
 
 def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
@@ -204,10 +209,10 @@ def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_worker_is_gone_when_its_coordinator_is(benches, trainer):
     """In the middle of its work, as soon as the other end of its standard input is closed."""
-    crew = benches(trainer, 1).crew
+    pool = benches(trainer, 1).pool
     [endless] = trials([{"batch_size": 1}], epochs=10_000)
-    crew.start(endless, 0, 1)
-    crew.result(0, 1)
-    process = crew._hands[0].process
+    pool.start(endless, 0, 1)
+    pool.result(0, 1)
+    process = pool._workers[0].process
     process.stdin.close()
     assert process.wait(timeout=60) == 0

@@ -29,7 +29,7 @@ from pipeline.stages import champion
 from pipeline.stages import search as search_stage
 from pipeline.tracking.runs import StageRuns
 from pipeline.tracking.tracker import Delivery
-from pipeline.training import Processes
+from pipeline.workers import LocalPool
 
 CRASHES = json.loads(os.environ["CRASHES"])
 passed: Counter[tuple[str, ...]] = Counter()
@@ -92,12 +92,12 @@ def before(owner: Any, name: str, pass_by: Callable[..., None], after: bool = Fa
     setattr(owner, name, wrapped)
 
 
-def ordered(crew: Any, index: int, message: dict[str, Any]) -> None:
+def ordered(pool: Any, index: int, message: dict[str, Any]) -> None:
     """An epoch was ordered, by the arm that is searched now or by the stage that the folder names."""
     if message["do"] == "epoch":
-        folder = crew.log_folder
+        folder = pool.log_folder
         arm = searched[-1] if folder.name == "search" else place(folder)
-        come_by("epoch", arm, worker=crew._hands[index].process.pid)
+        come_by("epoch", arm, worker=pool._workers[index].process.pid)
 
 
 def place(folder: Path) -> str:
@@ -114,7 +114,7 @@ def watched(assignment: Any) -> Watched:
 searched: list[str] = []
 open_engine = search_stage.open_engine
 search_stage.open_engine = watched
-before(Processes, "_tell", ordered, after=True)
+before(LocalPool, "_tell", ordered, after=True)
 before(Ledger, "append", lambda ledger, *_: come_by("result", place(ledger.path.parent)))
 before(StageRuns, "_fill", lambda runs, *_: come_by("tracking", runs._facts.arm or runs._facts.stage))
 before(Path, "replace", lambda _, target: come_by("write", Path(target).name))

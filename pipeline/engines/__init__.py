@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from pipeline.space import DEFAULTS, Choice, Dimension, Space, Value
+from pipeline.space import Choice, Configuration, Dimension, Space, Value
 from pipeline.study import Arm
 from pipeline.trial import Trial
 
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What an engine is asked to do: an arm of a study, without its files."""
+    """What an engine is asked to do: an arm of a study, without its files.
+
+    Attributes:
+        defaults: a value for every hyperparameter.
+    """
 
     arm: Arm
     space: Space
+    defaults: Configuration
     seed: int
     metric: str
     is_maximized: bool
@@ -34,7 +39,7 @@ class Assignment:
         given = [entry for entry in self.space if entry.name in values]
         active = self.space.active({entry.name: _exact(values[entry.name], entry) for entry in given})
         epochs = epochs or self.arm.epochs
-        configuration = {**DEFAULTS, **self.arm.fixed, **active, "epochs": epochs}
+        configuration = {**self.defaults, **self.arm.fixed, **active, "epochs": epochs}
         # No arm among the names: trial 7 of every arm draws alike, so arms differ in their choices alone.
         return Trial(number, active, configuration, epochs, ("trial", number))
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from pipeline.report import wording
 from pipeline.report.findings import Findings
-from pipeline.space import HYPERPARAMETERS
 
 SPLITS = ("train", "val", "test")
 MOST_ROWS = 8
@@ -35,7 +34,7 @@ def versus(findings: Findings) -> pd.DataFrame:
 def settings(findings: Findings) -> pd.DataFrame:
     """Every hyperparameter of baseline and winner; what differs comes first."""
     before, after = (findings.evidence[side]["configuration"] for side in ("baseline", "winner"))
-    known = [name for name in HYPERPARAMETERS if name in before or name in after]
+    known = [name for name in findings.study.learner.hyperparameters if name in before or name in after]
     names = [*known, *sorted({*before, *after} - {*known})]
     names.sort(key=lambda name: before.get(name) == after.get(name))
     rows = [(name, wording.setting(before.get(name)), wording.setting(after.get(name))) for name in names]

@@ -1,12 +1,10 @@
 """Which values each hyperparameter may take: what is known of each, and what a study searches."""
 
 from pipeline.space.entries import dimension
-from pipeline.space.known import DEFAULTS, HYPERPARAMETERS, Configuration, Hyperparameter, Value
+from pipeline.space.known import Configuration, Hyperparameter, Value, defaults
 from pipeline.space.values import Choice, Dimension, Parent, Range, Space
 
 __all__ = [
-    "DEFAULTS",
-    "HYPERPARAMETERS",
     "Choice",
     "Configuration",
     "Dimension",
@@ -15,5 +13,6 @@ __all__ = [
     "Range",
     "Space",
     "Value",
+    "defaults",
     "dimension",
 ]

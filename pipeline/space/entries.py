@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from pipeline.errors import Problem, as_toml, nearest
-from pipeline.space.known import HYPERPARAMETERS, Value
+from pipeline.space.known import Hyperparameter, Value
 from pipeline.space.values import Choice, Dimension, Parent, Range
+
+Hyperparameters = Mapping[str, Hyperparameter]
 
 KINDS = ("float", "int", "choice")
 MAX_CHOICES = 1_000
@@ -16,15 +19,16 @@ MAX_POINTS = 1_000_000
 _NOUNS = {"int": "whole number", "float": "finite number"}
 
 
-def dimension(name: str, table: object) -> Dimension | list[Problem]:
+def dimension(name: str, table: object, hyperparameters: Hyperparameters) -> Dimension | list[Problem]:
     """One entry of a study's [space]; or everything that is wrong with it, not yet placed."""
+    known = hyperparameters.get(name)
     if not isinstance(table, dict):
         return [_no_table(name, table)]
     kinds = [kind for kind in KINDS if kind in table]
     if len(kinds) != 1:
-        known = set(KINDS) | {"log", "step", "when"}
-        hints = [nearest(key, KINDS) for key in table if key not in known and not kinds]
-        advice = next((hint for hint in hints if hint.startswith("Did")), f"Write {_example(name)}.")
+        keys = set(KINDS) | {"log", "step", "when"}
+        hints = [nearest(key, KINDS) for key in table if key not in keys and not kinds]
+        advice = next((hint for hint in hints if hint.startswith("Did")), f"Write {_example(name, known)}.")
         return [Problem("an entry must have exactly one of float, int, choice.", as_toml(table), advice)]
     kind = kinds[0]
     allowed = {kind, "when"} | (set() if kind == "choice" else {"log", "step"})
@@ -33,8 +37,8 @@ def dimension(name: str, table: object) -> Dimension | list[Problem]:
         for key in table
         if key not in allowed
     ]
-    parent = _parent(table["when"]) if "when" in table else None
-    values = _choice(name, table[kind]) if kind == "choice" else _range(name, kind, table)
+    parent = _parent(table["when"], hyperparameters) if "when" in table else None
+    values = _choice(name, known, table[kind]) if kind == "choice" else _range(name, known, kind, table)
     for part in (parent, values):
         if isinstance(part, list):
             problems += part
@@ -43,9 +47,8 @@ def dimension(name: str, table: object) -> Dimension | list[Problem]:
     return Dimension(name, values, parent)
 
 
-def _example(name: str) -> str:
+def _example(name: str, known: Hyperparameter | None) -> str:
     """How an entry for `name` is written."""
-    known = HYPERPARAMETERS.get(name)
     if known and known.words:
         return f"{name} = {{ choice = {as_toml(known.words)} }}"
     return f"{name} = {{ {'int' if known and known.kind is int else 'float'} = [low, high] }}"
@@ -61,19 +64,18 @@ def _is_scalar(value: object) -> bool:
     return isinstance(value, (int, float, str)) and not isinstance(value, bool)
 
 
-def _parent(when: object) -> Parent | list[Problem]:
+def _parent(when: object, hyperparameters: Hyperparameters) -> Parent | list[Problem]:
     if isinstance(when, dict) and len(when) == 1:
         [(name, value)] = when.items()
         values = value if isinstance(value, list) else [value]
         if values and all(_is_scalar(value) for value in values):
-            known = HYPERPARAMETERS.get(name)
+            known = hyperparameters.get(name)
             return name, tuple(known.exact(v) if known and known.admits(v) else v for v in values)
     must = "when must name one other hyperparameter and the value, or values, at which this one counts."
     return [Problem(must, f"when = {as_toml(when)}", 'Write when = { model = "cnn" }, for example.')]
 
 
-def _choice(name: str, values: object) -> Choice | list[Problem]:
-    known = HYPERPARAMETERS.get(name)
+def _choice(name: str, known: Hyperparameter | None, values: object) -> Choice | list[Problem]:
     if not isinstance(values, list) or not 1 <= len(values) <= MAX_CHOICES:
         example = known.words if known and known.words else ("first", "second")
         advice = f"Write {name} = {{ choice = [{', '.join(example)}] }}."
@@ -92,11 +94,12 @@ def _choice(name: str, values: object) -> Choice | list[Problem]:
     return Choice(exact)
 
 
-def _range(name: str, kind: str, table: dict[str, Any]) -> Range | list[Problem]:
-    known = HYPERPARAMETERS.get(name)
+def _range(
+    name: str, known: Hyperparameter | None, kind: str, table: dict[str, Any]
+) -> Range | list[Problem]:
     if known and known.kind.__name__ != kind:
         must = f"must be searched as {'choice' if known.words else known.kind.__name__}."
-        return [Problem(must, f"{kind} = {as_toml(table[kind])}", f"Write {_example(name)}.")]
+        return [Problem(must, f"{kind} = {as_toml(table[kind])}", f"Write {_example(name, known)}.")]
     problems = _flags(kind, table)
     ends = table[kind]
     if not isinstance(ends, list) or len(ends) != 2 or not all(_is_number(end, kind) for end in ends):
@@ -110,7 +113,7 @@ def _range(name: str, kind: str, table: dict[str, Any]) -> Range | list[Problem]
     exact = int if kind == "int" else float
     step = exact(table["step"]) if "step" in table else None
     values = Range(exact(ends[0]), exact(ends[1]), kind == "int", table.get("log", False), step)
-    return values if step is None else _steps(name, kind, values, table) or values
+    return values if step is None else _steps(known, kind, values, table) or values
 
 
 def _is_number(value: object, kind: str) -> bool:
@@ -149,7 +152,7 @@ def _ends(name: str, kind: str, table: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _steps(name: str, kind: str, values: Range, table: dict[str, Any]) -> list[Problem]:
+def _steps(known: Hyperparameter | None, kind: str, values: Range, table: dict[str, Any]) -> list[Problem]:
     """What is wrong between the step and the ends of a range that is otherwise in order."""
     written = f"{kind} = {as_toml(table[kind])}, step = {as_toml(table['step'])}"
     count, step = values.num_points() or 0, values.stride or Fraction(1)
@@ -162,15 +165,14 @@ def _steps(name: str, kind: str, values: Range, table: dict[str, Any]) -> list[P
         return []
     # The samplers would lower such an end without a word.
     must = "the second end must be a whole number of steps above the first."
-    end = _nearest_end(name, values, count, step)
+    end = _nearest_end(known, values, count, step)
     nearest_ends = as_toml([table[kind][0], end])
     return [Problem(must, written, f"Write {kind} = {nearest_ends}: {end} is the nearest such end.")]
 
 
-def _nearest_end(name: str, values: Range, count: int, step: Fraction) -> Value:
+def _nearest_end(known: Hyperparameter | None, values: Range, count: int, step: Fraction) -> Value:
     """The end on the grid of steps that is nearest to the written one, of those that are permitted."""
     low, high = Fraction(str(values.low)), Fraction(str(values.high))
-    known = HYPERPARAMETERS.get(name)
     ends = [low + (count - 1) * step, low + count * step]
     numbers = [int(end) if values.is_int else float(end) for end in ends]
     permitted = [number for number in numbers if not known or known.admits(number)]

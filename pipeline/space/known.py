@@ -1,11 +1,10 @@
-"""What is known of each hyperparameter, in any study."""
+"""What may be said of a hyperparameter, whatever a study does with it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from pipeline.errors import Problem, as_toml, nearest
 
@@ -15,7 +14,7 @@ Configuration = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """What may be said of one hyperparameter in any study. `default` is the tutorial's value."""
+    """One hyperparameter of a learner: its kind, the values that it may ever have, and its default."""
 
     kind: type[int] | type[float] | type[str]
     default: Value
@@ -71,21 +70,6 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
-    {
-        "model": Hyperparameter(str, "mlp", words=("mlp", "cnn")),
-        "batch_size": Hyperparameter(int, 32, 1, 65_536),
-        "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
-        "schedule": Hyperparameter(str, "constant", words=("constant", "cosine")),
-        "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
-        "hidden_layers": Hyperparameter(int, 1, 0, 32),
-        "hidden_units": Hyperparameter(int, 128, 1, 65_536),
-        "filters": Hyperparameter(int, 16, 1, 4_096),
-        "activation": Hyperparameter(str, "relu", words=("relu", "sigmoid", "tanh")),
-        "rotation": Hyperparameter(float, 0.0, 0, 0.5),
-        "zoom": Hyperparameter(float, 0.0, 0, 0.9),
-        "epochs": Hyperparameter(int, 5, 1, 100_000),
-    }
-)
-
-DEFAULTS: Configuration = MappingProxyType({name: known.default for name, known in HYPERPARAMETERS.items()})
+def defaults(known: Mapping[str, Hyperparameter]) -> Configuration:
+    """Every hyperparameter's default."""
+    return {name: one.default for name, one in known.items()}

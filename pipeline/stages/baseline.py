@@ -8,7 +8,7 @@ from pipeline.files import write_text
 from pipeline.search import Listed
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.project import Project
-from pipeline.stages.rows import METRICS, as_csv, curve_rows
+from pipeline.stages.rows import as_csv, curve_rows
 from pipeline.stages.running import Bench, Result, open_bench, run
 from pipeline.stages.task import Task
 from pipeline.study import Study
@@ -23,19 +23,19 @@ def baseline(project: Project, name: str) -> Result:
     """
     with open_bench(project, name) as bench:
         result = _run(bench)
-        for file, text in files_of(result.outcomes).items():
+        for file, text in files_of(bench.study, result.outcomes).items():
             write_text(project.folder(name) / file, text)
         deliver_owed(bench)
     return result
 
 
-def files_of(outcomes: Iterable[Outcome]) -> dict[str, str]:
+def files_of(study: Study, outcomes: Iterable[Outcome]) -> dict[str, str]:
     """The stage's result files by name: what stands in each."""
-    outcomes = list(outcomes)
-    rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one)]
+    outcomes, metrics = list(outcomes), study.learner.metrics
+    rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one, metrics)]
     return {
-        "baseline.csv": as_csv(["repeat", "state", "epochs", *METRICS], map(_row, outcomes)),
-        "baseline-curves.csv": as_csv(["repeat", "epoch", *METRICS], rows),
+        "baseline.csv": as_csv(["repeat", "state", "epochs", *metrics], map(_row, outcomes)),
+        "baseline-curves.csv": as_csv(["repeat", "epoch", *metrics], rows),
     }
 
 

@@ -14,7 +14,7 @@ from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
-from pipeline.space import DEFAULTS, Value
+from pipeline.space import Value
 from pipeline.stages import champion, weights
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
@@ -25,7 +25,7 @@ from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
 from pipeline.stages.tallies import check_trials
 from pipeline.stages.task import Task
-from pipeline.study import Study
+from pipeline.study import DataShape, Study
 from pipeline.trial import Outcome, Trial
 
 MAX_MISCLASSIFIED = 24
@@ -62,11 +62,13 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
             evidence = conclude(bench, order, baseline, tests[id(order[0])], tests[id(baseline)])
             evidence["champion"] = champion.decide(bench, result, evidence, judge.model(order[0], 0))
         folder = project.folder(name)
-        _write_rows(folder, [baseline, *order], tests)
+        _write_rows(bench.study, folder, [baseline, *order], tests)
         write_folder(
             folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
         )
-        for needless in weights.unneeded(result.folder, {one.trial.number for one in measured}):
+        for needless in weights.unneeded(
+            bench.study.learner, result.folder, {one.trial.number for one in measured}
+        ):
             needless.unlink()
         deliver_owed(bench)
     return evidence
@@ -123,12 +125,9 @@ class _Judge:
 
     def model(self, contender: Contender, repeat: int) -> Any:
         """The contender's model of one repeat."""
-        from pipeline.training import evaluation
-
-        shape = tuple(self._bench.card["image_shape"])
-        num_classes, path = self._bench.card["num_classes"], self._weights(contender, repeat)
+        data_shape, path = DataShape.of(self._bench.card), self._weights(contender, repeat)
         recorded = contender.outcomes[repeat].weights_sha256
-        return evaluation.restore(contender.configuration, shape, num_classes, path, recorded)
+        return self._bench.study.learner.restore(contender.configuration, data_shape, path, recorded)
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""
@@ -146,7 +145,9 @@ class _Judge:
         """The winner's configuration and weights, what it misclassifies, and the evidence."""
         write_json(folder / "evidence.json", evidence)
         write_text(folder / "config.json", self.model(winner, 0).to_json(indent=2, sort_keys=True) + "\n")
-        write_bytes(folder / "model.weights.h5", self._weights(winner, 0).read_bytes())
+        write_bytes(
+            folder / f"model{self._bench.study.learner.weights_suffix}", self._weights(winner, 0).read_bytes()
+        )
         wrong = np.flatnonzero(test.predicted[0] != test.labels)
         # Spread over all of them: images may lie in the order of their classes.
         wrong = wrong[
@@ -163,10 +164,13 @@ class _Judge:
             write_bytes(folder / f"misclassified_{name}.npy", content.getvalue())
 
     def _weights(self, contender: Contender, repeat: int) -> Path:
-        return weights.path_of(self._result.folder, contender.outcomes[repeat].trial.number)
+        number = contender.outcomes[repeat].trial.number
+        return weights.path_of(self._bench.study.learner, self._result.folder, number)
 
 
-def _write_rows(folder: Path, contenders: Sequence[Contender], tests: dict[int, TestResult]) -> None:
+def _write_rows(
+    study: Study, folder: Path, contenders: Sequence[Contender], tests: dict[int, TestResult]
+) -> None:
     rows = []
     for rank, one in enumerate(contenders):
         test = tests.get(id(one))
@@ -185,5 +189,14 @@ def _write_rows(folder: Path, contenders: Sequence[Contender], tests: dict[int, 
                 "test_accuracy": measured[0],
                 "test_loss": measured[1],
             })  # fmt: skip
-    columns = ["role", "arm", "number", "repeat", *DEFAULTS, "val_loss", "val_accuracy", "score"]
+    columns = [
+        "role",
+        "arm",
+        "number",
+        "repeat",
+        *study.learner.hyperparameters,
+        "val_loss",
+        "val_accuracy",
+        "score",
+    ]
     write_rows(folder / "confirm.csv", [*columns, "test_accuracy", "test_loss"], rows)

@@ -15,8 +15,8 @@ from pipeline.ledger import Ledger
 from pipeline.stages.progress import in_words
 from pipeline.stages.project import Project
 from pipeline.study.template import template
-from pipeline.training import places
 from pipeline.trial import Outcome
+from pipeline.workers import places
 
 FILES = {
     "check": "plan.json",
@@ -79,7 +79,11 @@ def best(project: Project, name: str) -> Iterator[str]:
     study = project.study(name)
     sign = -1 if study.objective.is_maximized else 1
     for arm in study.arms:
-        folders = [path.parent for path in project.work(name).glob(f"search-{arm.name}-*/record.jsonl")]
+        folders = [
+            path.parent
+            for path in project.work(name).glob("search-*/record.jsonl")
+            if path.parent.name.rpartition("-")[0] == f"search-{arm.name}"
+        ]
         if not folders:
             yield f"{arm.name}: nothing recorded yet. Run: study search {name}"
             continue

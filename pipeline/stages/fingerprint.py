@@ -15,7 +15,7 @@ import pipeline
 from pipeline.files import digest
 from pipeline.training import BACKENDS, backend, machine
 
-CODE = ("seeds.py", "space", "trial.py", "models.py", "search.py", "training", "engines")
+CODE = ("seeds.py", "space", "trial.py", "search.py", "learners", "training", "engines")
 PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
 # The stages whose results are trained: they depend on the machine too, and on CODE beside code of their own.
 TRAINED: Mapping[str, tuple[str, ...]] = {

@@ -126,7 +126,7 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
     winner = project.folder(name) / "winner" / "evidence.json"
     if folder.name.startswith("confirm-") and winner.is_file():
         kept = _winners(folder, winner)
-        needless = tuple(weights.unneeded(folder, kept)) if kept else ()
+        needless = tuple(weights.unneeded(project.study(name).learner, folder, kept)) if kept else ()
         if needless:
             why = "weights of models that did not win; confirm trains again what it misses"
             yield _files(project, folder, needless, why)

@@ -13,7 +13,7 @@ from pipeline.stages.project import Project
 
 # As `files`, the MLflow store and the training processes name what is not whole yet.
 ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)(?:-\d+)?\.(?P<old>old\.)?aside(?:-journal|-wal|-shm)?")
-WEIGHTS = re.compile(r"\.(?P<pid>\d+)\.weights\.h5")
+WEIGHTS = re.compile(r"\.(?P<pid>\d+)\.weights\.\w+")
 
 
 @dataclass(frozen=True)

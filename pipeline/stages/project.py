@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, StoreError, StudyError
+from pipeline.learners import LEARNERS
 from pipeline.study import Study, check_name, load
 
 
@@ -80,7 +81,7 @@ class Project:
         Raises:
             StudyError: the file has problems.
         """
-        return load(self.folder(name) / "study.toml")
+        return load(self.folder(name) / "study.toml", LEARNERS)
 
     def refuse_read_only(self, name: str) -> None:
         """Pass over a study whose results can be written, before hours are spent on them.

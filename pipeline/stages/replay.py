@@ -15,14 +15,15 @@ from pipeline.ledger import Ledger
 from pipeline.search import Listed, Loop
 from pipeline.stages import fingerprint
 from pipeline.stages.project import Project
-from pipeline.stages.running import Bench, open_bench, open_crew
+from pipeline.stages.running import Bench, open_bench, open_pool
 from pipeline.stages.search import tables_of
 from pipeline.stages.task import Task
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
 from pipeline.study import Arm
 from pipeline.tracking import mark_trials
-from pipeline.training import VirtualTrainer, program_name
+from pipeline.training import program_name
 from pipeline.trial import Outcome, Trial
+from pipeline.workers import VirtualTrainer
 
 MAX_TAG = 1_000
 
@@ -222,8 +223,8 @@ def _trained(bench: Bench, record: Record, outcomes: Sequence[Outcome]) -> dict[
     bench = replace(bench, study=study, environment=about)
     task = Task("replay", record.arm, wanted, len(outcomes))
     bench.progress.begin(f"replay {record.arm}", len(outcomes))
-    with open_crew(bench, task, bench.project.work(study.name) / "replay") as crew:
-        trainer = VirtualTrainer(crew, bench.price)
+    with open_pool(bench, task, bench.project.work(study.name) / "replay") as pool:
+        trainer = VirtualTrainer(pool, bench.cost)
         rules = bench.rules(study.search.parallel)
         loop = Loop(Again(outcomes), trainer, rules, bench.progress.ended, bench.progress.epoch)
         return {outcome.trial.number: outcome for outcome in loop.run()}

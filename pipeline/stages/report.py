@@ -14,6 +14,7 @@ from pipeline.files import read_json, write_json, write_text
 from pipeline.stages.delivery import deliver_owed, owed
 from pipeline.stages.freshness import check_evidence
 from pipeline.stages.project import Project
+from pipeline.stages.rows import plain
 from pipeline.stages.running import open_bench
 from pipeline.stages.tallies import check_count, check_trials, whole
 
@@ -59,7 +60,11 @@ def _findings(project: Project, name: str) -> writing.Findings:
     def table(file: str, stage: str) -> pd.DataFrame:
         path = project.made(name, folder / file, stage)
         with whole(path, stage, name):
-            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+            # An arm may be called 1e-05, which is no number then.
+            frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"arm": str})
+            for column in frame.select_dtypes(["object", "string"]):
+                frame[column] = frame[column].map(plain, na_action="ignore")
+            return frame
 
     found = writing.Findings(
         study=study,

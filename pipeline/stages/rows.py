@@ -13,7 +13,6 @@ from pipeline.files import write_text
 from pipeline.space import Choice, Dimension, Space, Value
 from pipeline.trial import Outcome
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 # What a spreadsheet would run, behind any number of apostrophes: with one more, each text stays its own.
 FORMULA = re.compile(r"'*[=+\-@\t\n]")
 
@@ -43,15 +42,15 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not text.endswith("\n"):
         raise ValueError("a last line that is cut short")
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    return [{name: _plain(cell) for name, cell in row.items()} for row in rows]
+    return [{name: plain(cell) for name, cell in row.items()} for row in rows]
 
 
-def trial_columns(space: Space) -> list[str]:
+def trial_columns(space: Space, metrics: Iterable[str]) -> list[str]:
     """The columns of trials.csv."""
-    return ["arm", "number", "state", *space.names, "epochs", *METRICS, "score", "reason"]
+    return ["arm", "number", "state", *space.names, "epochs", *metrics, "score", "reason"]
 
 
-def trial_row(arm: str, outcome: Outcome) -> dict[str, Any]:
+def trial_row(arm: str, outcome: Outcome, metrics: Iterable[str]) -> dict[str, Any]:
     """One trial of trials.csv: the searched values that count, the last epoch's metrics."""
     last = outcome.curve[-1] if outcome.curve else {}
     return {
@@ -60,17 +59,17 @@ def trial_row(arm: str, outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state,
         **outcome.trial.values,
         "epochs": len(outcome.curve),
-        **{name: last.get(name) for name in METRICS},
+        **{name: last.get(name) for name in metrics},
         "score": outcome.score,
         "reason": outcome.reason,
     }
 
 
-def curve_rows(names: Mapping[str, Any], outcome: Outcome) -> list[dict[str, Any]]:
+def curve_rows(names: Mapping[str, Any], outcome: Outcome, metrics: Iterable[str]) -> list[dict[str, Any]]:
     """One row per epoch, `names` in front."""
     return [
-        {**names, "epoch": epoch, **{name: metrics.get(name) for name in METRICS}}
-        for epoch, metrics in enumerate(outcome.curve, start=1)
+        {**names, "epoch": epoch, **{name: values.get(name) for name in metrics}}
+        for epoch, values in enumerate(outcome.curve, start=1)
     ]
 
 
@@ -93,7 +92,7 @@ def _value(cell: str, entry: Dimension) -> Value:
 
 
 def _inert(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; `_plain` undoes it."""
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front; `plain` undoes it."""
     if not isinstance(value, str):
         return value
     # A lone carriage return would end the row for whoever reads it.
@@ -101,7 +100,7 @@ def _inert(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def _plain(cell: str) -> str:
-    """The text that `_inert` made the cell of; a row of another length has cells that are no text."""
+def plain(cell: Any) -> Any:
+    """The text that `_inert` made a cell of; what is no text stays as it is."""
     is_marked = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
     return cell[1:] if is_marked else cell

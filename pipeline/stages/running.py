@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import models
 from pipeline.data import load_card
 from pipeline.engines.store import Store
 from pipeline.files import digest, held, write_json, write_text
@@ -20,10 +19,11 @@ from pipeline.stages import accidents, fingerprint, history
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
 from pipeline.stages.task import Task
-from pipeline.study import Study
+from pipeline.study import DataShape, Study
 from pipeline.tracking import StageFacts, Tracker, check_store, environment
-from pipeline.training import Processes, VirtualTrainer, machine, places, program_name
+from pipeline.training import machine, program_name
 from pipeline.trial import Outcome, Trial
+from pipeline.workers import LocalPool, VirtualTrainer, places
 
 TASK = "task.json"
 # A copy of the study file: MLflow, told late, is told what the study was then.
@@ -52,12 +52,9 @@ class Bench:
         objective = self.study.objective
         return Rules(objective.metric, objective.is_maximized, parallel, patience)
 
-    def price(self, trial: Trial) -> int:
+    def cost(self, trial: Trial) -> int:
         """What one epoch of a trial costs."""
-        shape = tuple(self.card["image_shape"])
-        sizes = self.card["num_images"]
-        num_classes = self.card["num_classes"]
-        return models.price(trial.configuration, shape, num_classes, sizes["train"], sizes["val"])
+        return self.study.learner.cost(trial.configuration, DataShape.of(self.card))
 
 
 @dataclass(frozen=True)
@@ -112,12 +109,12 @@ def run(
     engine: Engine,
     rules: Rules,
     store: Store | None = None,
-    crew: Processes | None = None,
+    pool: LocalPool | None = None,
 ) -> Result:
     """Run the task to its end: what is recorded is played, the rest is trained and recorded.
 
     Args:
-        crew: who trains, where other tasks share it; else the task has a crew of its own.
+        pool: who trains, where other tasks share it; else the task has a pool of its own.
     """
     facts = fingerprint.facts(task.tables, bench.card["sha256"])
     key = fingerprint.key(facts)
@@ -133,12 +130,12 @@ def run(
     watch = _Watch(task, ledger, recorded, bench.progress, store)
     limit = 1 if task.repeats else min(accidents.MOST, task.num_trials)
     with (
-        nullcontext(crew) if crew else open_crew(bench, task, folder) as workers,
+        nullcontext(pool) if pool else open_pool(bench, task, folder) as workers,
         open_tracker(bench, task, key) as tracker,
     ):
         watch.tracker = tracker
         keeper = accidents.Accidents(watch.keep, limit, str(workers.log_folder))
-        trainer = VirtualTrainer(workers, bench.price, recorded, str(ledger.path))
+        trainer = VirtualTrainer(workers, bench.cost, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
         keeper.flush()
@@ -223,12 +220,14 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def open_crew(bench: Bench, task: Task, folder: Path) -> Processes:
+def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
     """The processes that train the task's trials; their logs go to `folder`."""
     weights = folder / "weights"
     if task.keeps_weights:
         weights.mkdir(parents=True, exist_ok=True)
     settings = {
+        "learner": bench.study.learner.kind,
+        "weights_suffix": bench.study.learner.weights_suffix,
         "data_folder": str(bench.project.data(bench.study.name)),
         "num_classes": bench.card["num_classes"],
         "seed": bench.study.seed,
@@ -238,7 +237,7 @@ def open_crew(bench: Bench, task: Task, folder: Path) -> Processes:
         # Code that was compiled for one machine may not run on another that shares the folder.
         "compiled_folder": str(bench.project.compiled / digest(machine())[:16]),
     }
-    return Processes(settings, places(task.num_trials), folder)
+    return LocalPool(settings, places(task.num_trials), folder)
 
 
 def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:

@@ -11,12 +11,12 @@ from pipeline.files import digest, write_text
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
-from pipeline.stages.rows import METRICS, as_csv, curve_rows, trial_columns, trial_row
-from pipeline.stages.running import Bench, Result, open_bench, open_crew, quiet, run
+from pipeline.stages.rows import as_csv, curve_rows, trial_columns, trial_row
+from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
 from pipeline.stages.task import Task
 from pipeline.study import Arm, Study
-from pipeline.training import Processes
 from pipeline.trial import Outcome
+from pipeline.workers import LocalPool
 
 
 def search(project: Project, name: str) -> dict[str, Result]:
@@ -26,10 +26,10 @@ def search(project: Project, name: str) -> dict[str, Result]:
         StudyError, DataError, StoreError: see `open_bench`.
     """
     with open_bench(project, name) as bench:
-        # One crew for all arms: its processes import their framework and trace their epochs once.
+        # One pool for all arms: its processes import their framework and trace their epochs once.
         longest = max((task_of(bench.study, arm) for arm in bench.study.arms), key=lambda one: one.num_trials)
-        with open_crew(bench, longest, project.work(name) / "search") as crew:
-            results = {arm.name: _run(bench, arm, crew) for arm in bench.study.arms}
+        with open_pool(bench, longest, project.work(name) / "search") as pool:
+            results = {arm.name: _run(bench, arm, pool) for arm in bench.study.arms}
         files = files_of(bench.study, {arm: result.outcomes for arm, result in results.items()})
         for file, text in files.items():
             write_text(project.folder(name) / file, text)
@@ -40,10 +40,17 @@ def search(project: Project, name: str) -> dict[str, Result]:
 def files_of(study: Study, outcomes: Mapping[str, Iterable[Outcome]]) -> dict[str, str]:
     """The stage's result files by name, from the outcomes of each arm: what stands in each."""
     trials = [(arm, one) for arm, of_arm in outcomes.items() for one in of_arm]
-    curves = [row for arm, one in trials for row in curve_rows({"arm": arm, "number": one.trial.number}, one)]
+    metrics = study.learner.metrics
+    curves = [
+        row
+        for arm, one in trials
+        for row in curve_rows({"arm": arm, "number": one.trial.number}, one, metrics)
+    ]
     return {
-        "trials.csv": as_csv(trial_columns(study.space), [trial_row(arm, one) for arm, one in trials]),
-        "curves.csv": as_csv(["arm", "number", "epoch", *METRICS], curves),
+        "trials.csv": as_csv(
+            trial_columns(study.space, metrics), [trial_row(arm, one, metrics) for arm, one in trials]
+        ),
+        "curves.csv": as_csv(["arm", "number", "epoch", *metrics], curves),
     }
 
 
@@ -58,17 +65,19 @@ def storage_name(study: str, arm: str, tables: Mapping[str, Any], data_sha256: s
     return f"{study}-{arm}-{digest([tables, data_sha256])[:8]}"
 
 
-def _run(bench: Bench, arm: Arm, crew: Processes) -> Result:
+def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
     study = bench.study
     objective = study.objective
-    assignment = Assignment(arm, study.space, study.seed, objective.metric, objective.is_maximized)
+    assignment = Assignment(
+        arm, study.space, study.defaults, study.seed, objective.metric, objective.is_maximized
+    )
     task = task_of(study, arm)
     name = storage_name(study.name, arm.name, task.tables, bench.card["sha256"])
     store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)
     with quiet():
         engine = open_engine(assignment)
     rules = bench.rules(arm.search.parallel, arm.search.patience)
-    return run(bench, task, engine, rules, store, crew)
+    return run(bench, task, engine, rules, store, pool)
 
 
 def tables_of(study: Study, arm: Arm) -> dict[str, Any]:

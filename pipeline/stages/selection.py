@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.space import DEFAULTS, Value
+from pipeline.space import Value
 from pipeline.stages.rows import read_rows, values_of
 from pipeline.study import Study
 
@@ -57,7 +57,7 @@ def candidates(study: Study, path: Path) -> list[Candidate]:
 
 
 def _candidate(row: Mapping[str, str], study: Study, fixed: Mapping[str, Value]) -> Candidate:
-    values = {**DEFAULTS, **fixed, **values_of(row, study.space), "epochs": int(row["epochs"])}
+    values = {**study.defaults, **fixed, **values_of(row, study.space), "epochs": int(row["epochs"])}
     return Candidate(row["arm"], int(row["number"]), values, float(row["score"]))
 
 

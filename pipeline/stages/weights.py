@@ -7,15 +7,16 @@ from pathlib import Path
 
 from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop
-from pipeline.stages.running import Bench, Result, open_crew
+from pipeline.stages.running import Bench, Result, open_pool
 from pipeline.stages.task import Task
-from pipeline.training import VirtualTrainer
+from pipeline.study import Learner
 from pipeline.trial import Outcome
+from pipeline.workers import VirtualTrainer
 
 
-def path_of(folder: Path, number: int) -> Path:
+def path_of(learner: Learner, folder: Path, number: int) -> Path:
     """Where a stage that works in `folder` keeps the last weights of a trial."""
-    return folder / "weights" / f"{number}.weights.h5"
+    return folder / "weights" / f"{number}{learner.weights_suffix}"
 
 
 def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome]) -> None:
@@ -24,7 +25,8 @@ def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome])
     Raises:
         StoreError: one of them does not give its recorded numbers.
     """
-    gone = [one for one in wanted if not path_of(result.folder, one.trial.number).is_file()]
+    learner = bench.study.learner
+    gone = [one for one in wanted if not path_of(learner, result.folder, one.trial.number).is_file()]
     if not gone:
         return
     recorded = {one.trial.number: one for one in gone}
@@ -44,18 +46,22 @@ def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome])
         bench.progress.ended(outcome)
 
     try:
-        with open_crew(bench, task, result.folder) as crew:
-            trainer, engine = VirtualTrainer(crew, bench.price), Listed([one.trial for one in gone])
+        with open_pool(bench, task, result.folder) as pool:
+            trainer, engine = VirtualTrainer(pool, bench.cost), Listed([one.trial for one in gone])
             rules = bench.rules(bench.study.search.parallel)
             Loop(engine, trainer, rules, compare, bench.progress.epoch).run()
     except StoreError:
         # Those of another training must not lie there for the next confirm to find.
         for one in gone:
-            path_of(result.folder, one.trial.number).unlink(missing_ok=True)
+            path_of(learner, result.folder, one.trial.number).unlink(missing_ok=True)
         raise
 
 
-def unneeded(folder: Path, needed: Collection[int]) -> Iterator[Path]:
+def unneeded(learner: Learner, folder: Path, needed: Collection[int]) -> Iterator[Path]:
     """The kept weights of all trials but the `needed` ones."""
-    kept = {path_of(folder, number).name for number in needed}
-    yield from (path for path in sorted(folder.glob("weights/[0-9]*.weights.h5")) if path.name not in kept)
+    kept = {path_of(learner, folder, number).name for number in needed}
+    yield from (
+        path
+        for path in sorted(folder.glob(f"weights/[0-9]*{learner.weights_suffix}"))
+        if path.name not in kept
+    )

@@ -1,10 +1,10 @@
 """The frozen definition of a study, and every check of its file.
 
-from pipeline.study import load
-study = load(Path("studies/mnist-mlp/study.toml"))
+study = load(Path("studies/mnist-mlp/study.toml"), LEARNERS)
 """
 
 from pipeline.study.definition import Arm, Baseline, Confirm, Dataset, Objective, Search, Split, Study
+from pipeline.study.learner import DataShape, Direction, Learner
 from pipeline.study.reading import check_name, load, parse
 from pipeline.study.template import template
 
@@ -12,7 +12,10 @@ __all__ = [
     "Arm",
     "Baseline",
     "Confirm",
+    "DataShape",
     "Dataset",
+    "Direction",
+    "Learner",
     "Objective",
     "Search",
     "Split",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
-from pipeline.space import DEFAULTS, HYPERPARAMETERS
+from pipeline.space import Hyperparameter
 from pipeline.study.checks import Draft
 from pipeline.study.definition import PRUNERS, SAMPLERS
 
@@ -34,8 +34,8 @@ def arm_checks(draft: Draft) -> Iterator[Problem]:
 
 def _compared(key: str, table: object, draft: Draft) -> Iterator[Problem]:
     where = f"[compare] {as_key(key)}"
-    if key not in COMPARABLE and key not in DEFAULTS:
-        advice = nearest(key, [*COMPARABLE, *DEFAULTS])
+    if key not in COMPARABLE and key not in draft.learner.hyperparameters:
+        advice = nearest(key, [*COMPARABLE, *draft.learner.hyperparameters])
         yield Problem("cannot be compared.", as_key(key), advice, where)
     elif key in draft.tables["space"] or key in draft.tables["fixed"]:
         advice = f"Remove {key} from [compare], or from [space] or [fixed]."
@@ -45,18 +45,18 @@ def _compared(key: str, table: object, draft: Draft) -> Iterator[Problem]:
         advice = f"Write {as_key(key)} = {{ choice = [first, second] }}."
         yield Problem(f"must be a choice of 2 to {MAX_ARMS} values.", as_toml(table), advice, where)
         return
-    wrong = [problem for problem in (_wrong(key, value) for value in values) if problem]
+    known = draft.learner.hyperparameters.get(key)
+    wrong = [problem for problem in (_wrong(key, value, known) for value in values) if problem]
     yield from (problem.at(where) for problem in wrong)
-    known = HYPERPARAMETERS.get(key)
     exact = values if wrong or not known else [known.exact(value) for value in values]
     if any(value in exact[:index] for index, value in enumerate(exact)):
         yield Problem("must not repeat a value.", as_toml(values), "Remove the repeated value.", where)
 
 
-def _wrong(key: str, value: object) -> Problem | None:
+def _wrong(key: str, value: object, known: Hyperparameter | None) -> Problem | None:
     if key in COMPARABLE and value not in COMPARABLE[key]:
         return Problem(f"unknown {key}.", as_toml(value), nearest(str(value), COMPARABLE[key]))
-    return HYPERPARAMETERS[key].problem(value) if key in HYPERPARAMETERS else None
+    return known.problem(value) if known else None
 
 
 def _over_arms(draft: Draft, key: str) -> list[Any]:

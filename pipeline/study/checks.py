@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
-from pipeline.space import DEFAULTS, Choice, Dimension, Space, Value
+from pipeline.space import Choice, Dimension, Space, Value, defaults
 from pipeline.study.definition import Objective, Search
+from pipeline.study.learner import Learner
 
 NEVER_SEARCHED = ("epochs",)
 
@@ -25,7 +26,8 @@ class Draft:
     """
 
     tables: Mapping[str, Mapping[str, Any]]
-    model: Value
+    model: str
+    learner: Learner
     baseline: Mapping[str, Value]
     starts: Sequence[Mapping[str, Value]]
     space: Space
@@ -39,7 +41,7 @@ def cross_checks(draft: Draft) -> Iterator[Problem]:
     yield from _fixed(draft)
     for entry in draft.space:
         yield from _parent(entry, draft)
-    plain = {**DEFAULTS, "model": draft.model, **draft.baseline}
+    plain = {**defaults(draft.learner.hyperparameters), "model": draft.model, **draft.baseline}
     # A value that the baseline's other values switch off is never compared with anything.
     counted = draft.space.active(plain).keys() & draft.baseline.keys()
     yield from _inside({name: plain[name] for name in counted}, draft.space, "[baseline]")

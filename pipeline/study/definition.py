@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.space import DEFAULTS, Space, Value
+from pipeline.space import Configuration, Space, Value, defaults
+from pipeline.study.learner import Learner
 
 EngineName = Literal["optuna", "keras_tuner"]
 TrainerName = Literal["auto", "fit", "compiled"]
@@ -140,6 +141,7 @@ class Study:
     dataset: Dataset
     split: Split
     model: str
+    learner: Learner
     seed: int
     objective: Objective
     trainer: TrainerName
@@ -151,13 +153,18 @@ class Study:
     compared: tuple[str, tuple[Value, ...]] | None
     text: str
 
+    @property
+    def defaults(self) -> Configuration:
+        """A value for every hyperparameter of the learner."""
+        return defaults(self.learner.hyperparameters)
+
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
         """The searches that this study makes, one per compared value."""
         if self.compared is None:
             return (Arm("search", self.search, self.fixed),)
         key, values = self.compared
-        if key in DEFAULTS:
+        if key in self.learner.hyperparameters:
             return tuple(Arm(str(value), self.search, {**self.fixed, key: value}) for value in values)
         return tuple(
             Arm(str(value), self.search.model_copy(update={key: value}), self.fixed) for value in values

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Problem, StudyError, nearest
-from pipeline.space import DEFAULTS, HYPERPARAMETERS, Space, Value
-from pipeline.study import tables
+from pipeline.space import Space, Value, defaults
 from pipeline.study.arms import arm_checks
 from pipeline.study.checks import Draft, cross_checks
 from pipeline.study.definition import Baseline, Confirm, Objective, Search, Split, Study
 from pipeline.study.document import document
+from pipeline.study.learner import Learner
 from pipeline.study.middle import MIDDLE, middle
+from pipeline.study.tables import STAND_INS, TOP_LEVEL, Tables
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("raw",)
@@ -37,7 +39,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def load(path: Path) -> Study:
+def load(path: Path, learners: Mapping[str, Learner]) -> Study:
     """Read and check a study file; its folder's name is the study's name.
 
     Raises:
@@ -45,7 +47,7 @@ def load(path: Path) -> Study:
     """
     name = check_name(path.absolute().parent.name)
     try:
-        return parse(_text(path, name), name)
+        return parse(_text(path, name), name, learners)
     except StudyError as error:
         raise error.at(str(path)) from error
 
@@ -74,31 +76,41 @@ def _text(path: Path, name: str) -> str:
         raise StudyError.of(must, error.strerror, advice) from error
 
 
-def parse(text: str, name: str) -> Study:
+def parse(text: str, name: str, learners: Mapping[str, Learner]) -> Study:
     """Check a study file's text.
+
+    Args:
+        learners: who trains each word for a model that the file may have; the first is the default.
 
     Raises:
         StudyError: with every problem that was found, each placed by table and key.
     """
     raw = document(text)
-    problems = tables.top_level(raw)
-    found = {key: _table(raw, key) for key, (kind, _) in tables.TOP_LEVEL.items() if kind is dict}
-    draft = _draft(raw, found, problems)
-    confirm = tables.checked(Confirm, found["confirm"], "[confirm]", problems)
-    split = tables.checked(Split, found["split"], "[split]", problems)
-    dataset = tables.dataset(raw.get("dataset", "mnist-sample"), problems)
-    fixed = tables.values(found["fixed"], "[fixed]", problems)
+    default = next(iter(learners))
+    word = raw.get("model", default)
+    model = word if isinstance(word, str) and word in learners else default
+    learner = learners[model]
+    tables = Tables(learner.hyperparameters, learners)
+    problems = tables.problems
+    tables.top_level(raw)
+    found = {key: _table(raw, key) for key, (kind, _) in TOP_LEVEL.items() if kind is dict}
+    draft = _draft(raw, found, model, learner, tables)
+    confirm = tables.checked(Confirm, found["confirm"], "[confirm]")
+    split = tables.checked(Split, found["split"], "[split]")
+    dataset = tables.dataset(raw.get("dataset", "mnist-sample"))
+    fixed = tables.values(found["fixed"], "[fixed]")
     problems += [*cross_checks(draft), *arm_checks(draft)]
     if problems:
         raise StudyError(*problems)
-    start = {**DEFAULTS, "model": draft.model}
+    start = {**defaults(learner.hyperparameters), "model": model}
     settled = {**start, **fixed}
     return Study(
         name=name,
         question=raw["question"],
         dataset=dataset,
         split=split,
-        model=str(draft.model),
+        model=model,
+        learner=learner,
         seed=raw["seed"],
         objective=draft.objective,
         trainer=raw.get("trainer", "auto"),
@@ -107,40 +119,42 @@ def parse(text: str, name: str) -> Study:
         space=draft.space,
         search=draft.search.model_copy(update={"start_with": [dict(values) for values in draft.starts]}),
         confirm=confirm,
-        compared=_compared(found["compare"]),
+        compared=_compared(found["compare"], learner),
         text=text,
     )
 
 
 def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:
     value = raw.get(key)
-    stand_ins = {"search": tables.STAND_INS[Search], "objective": tables.STAND_INS[Objective]}
+    stand_ins = {"search": STAND_INS[Search], "objective": STAND_INS[Objective]}
     return value if isinstance(value, dict) else dict(stand_ins.get(key, {}))
 
 
-def _draft(raw: dict[str, Any], found: dict[str, dict[str, Any]], problems: list[Problem]) -> Draft:
+def _draft(
+    raw: dict[str, Any], found: dict[str, dict[str, Any]], model: str, learner: Learner, tables: Tables
+) -> Draft:
     """Everything that the checks between tables look at; what is wrong by itself is noted and left out."""
     given = {key for key in found if isinstance(raw.get(key), dict)}
     if "space" in given and not found["space"]:
-        advice = f"Add {tables.TOP_LEVEL['space'].example.removeprefix('[space] ')}."
-        problems.append(Problem("must have at least one entry.", "an empty table", advice, "[space]"))
+        advice = f"Add {TOP_LEVEL['space'].example.removeprefix('[space] ')}."
+        tables.problems.append(Problem("must have at least one entry.", "an empty table", advice, "[space]"))
     if "compare" in given and not found["compare"]:
-        advice = "Remove it, or write " + tables.TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
-        problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
-    model = raw.get("model", DEFAULTS["model"])
-    space = tables.space(found["space"], problems)
-    spending = tables.checked(Search, _with_middle(found["search"], space), "[search]", problems)
+        advice = "Remove it, or write " + TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
+        tables.problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
+    space = tables.space(found["space"])
+    spending = tables.checked(Search, _with_middle(found["search"], space), "[search]")
     return Draft(
         tables=found,
-        model=model if HYPERPARAMETERS["model"].admits(model) else DEFAULTS["model"],
-        baseline=tables.values(found["baseline"], "[baseline]", problems),
+        model=model,
+        learner=learner,
+        baseline=tables.values(found["baseline"], "[baseline]"),
         starts=[
-            tables.values(start, f"[search] start_with[{index}]", problems)
+            tables.values(start, f"[search] start_with[{index}]")
             for index, start in enumerate(spending.start_with)
         ],
         space=space,
         search=spending,
-        objective=tables.checked(Objective, found["objective"], "objective", problems),
+        objective=tables.checked(Objective, found["objective"], "objective"),
     )
 
 
@@ -155,9 +169,9 @@ def _with_middle(search: dict[str, Any], space: Space) -> dict[str, Any]:
     return {**search, "start_with": rows}
 
 
-def _compared(compare: dict[str, Any]) -> tuple[str, tuple[Value, ...]] | None:
+def _compared(compare: dict[str, Any], learner: Learner) -> tuple[str, tuple[Value, ...]] | None:
     """The compared setting, its values as trials are given them."""
     for key, table in compare.items():
-        known = HYPERPARAMETERS.get(key)
+        known = learner.hyperparameters.get(key)
         return key, tuple(known.exact(value) if known else value for value in table["choice"])
     return None

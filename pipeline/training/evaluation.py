@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import models
 from pipeline.errors import StoreError
-from pipeline.space import Value
+from pipeline.space import Configuration
 from pipeline.training.fit import sha256
 from pipeline.training.framework import set_up
 from pipeline.training.machine import THREADS
+from pipeline.training.program import Builder, Shape
 
 BATCH_SIZE = 1_000
 # The smallest probability of a float32 softmax that has not sunk to zero.
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def restore(
-    configuration: Mapping[str, Value],
-    shape: models.Shape,
-    num_classes: int,
-    weights_path: Path,
-    weights_sha256: str = "",
-) -> keras.Model:
-    """The configuration's model with the weights of a `.weights.h5` file.
+def untrained(builder: Builder, configuration: Configuration, shape: Shape, num_classes: int) -> keras.Model:
+    """The configuration's model, in a process that is set up as those that train are."""
+    set_up(THREADS)
+    return builder.build(configuration, shape, num_classes, lambda _: 1)
+
+
+def restore(model: keras.Model, weights_path: Path, weights_sha256: str = "") -> keras.Model:
+    """The model with the weights of a `.weights.h5` file.
 
     Args:
         weights_sha256: of the recorded weights, as `fit.sha256` makes it; empty: they are not compared.
@@ -36,8 +35,6 @@ def restore(
     Raises:
         StoreError: the file is damaged, of another model, or holds other weights: those are removed.
     """
-    set_up(THREADS)
-    model = models.build(configuration, shape, num_classes, lambda _: 1)
     try:
         keras.Model(model.inputs, model.outputs).load_weights(weights_path)
     # In a damaged file Keras and its HDF5 library raise whatever they happen to stumble on.

@@ -11,7 +11,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import models, seeds
+from pipeline import seeds
+from pipeline.training.program import Builder, SeedOf
+from pipeline.training.schedule import learning_rate
 from pipeline.trial import Metrics, Trial
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -28,7 +30,8 @@ class Fit:
         val: likewise.
     """
 
-    def __init__(self, train: Split, val: Split, num_classes: int, seed: int) -> None:
+    def __init__(self, builder: Builder, train: Split, val: Split, num_classes: int, seed: int) -> None:
+        self._builder = builder
         self._train = train
         self._val = val
         self._num_classes = num_classes
@@ -40,7 +43,7 @@ class Fit:
     def start(self, trial: Trial) -> None:
         """Make the trial's model from its configuration and seeds."""
         shape = self._train[0].shape[1:]
-        model = models.build(trial.configuration, shape, self._num_classes, seed_of(self._seed, trial))
+        model = self._builder.build(trial.configuration, shape, self._num_classes, seed_of(self._seed, trial))
         self._models[trial.number] = (trial, model, 0)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
@@ -51,7 +54,7 @@ class Fit:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
         trial, model, done = self._models[number]
         if trial.configuration["schedule"] != "constant":
-            rate = models.learning_rate(trial.configuration, done + 1, trial.epochs)
+            rate = learning_rate(trial.configuration, done + 1, trial.epochs)
             model.optimizer.learning_rate = rate
         # fit's own shuffling draws from a generator that all models of the process share.
         images, labels = self._train
@@ -94,7 +97,7 @@ def sha256(weights: Sequence[NDArray[Any]]) -> str:
     return found.hexdigest()
 
 
-def seed_of(study_seed: int, trial: Trial) -> models.SeedOf:
+def seed_of(study_seed: int, trial: Trial) -> SeedOf:
     """A name to a seed, for one trial."""
     return lambda name: seeds.stream(study_seed, *trial.chance, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,16 @@ import numpy as np
 
 from pipeline import data
 from pipeline.training.machine import backend, slots
-from pipeline.training.worker import Program
+from pipeline.training.program import Builder, Program
 
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
 
 
-def open_program(settings: dict[str, Any]) -> tuple[Program, str]:
-    """The program that the settings name, and the device that it runs on, in words."""
+def open_program(builder: Builder, settings: Mapping[str, Any]) -> tuple[Program, str]:
+    """The program that the settings name for models of the builder's, and the device, in words."""
     device = set_up(settings["threads"], settings["compiled_folder"])
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
-    arguments = (splits["train"], splits["val"], settings["num_classes"], settings["seed"])
+    arguments = (builder, splits["train"], splits["val"], settings["num_classes"], settings["seed"])
     if settings["trainer"] == "fit":
         from pipeline.training.fit import Fit
 

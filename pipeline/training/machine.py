@@ -79,21 +79,7 @@ def slots() -> int:
     if backend() != "jax":
         return 1
     is_used = accelerators() and any(importlib.util.find_spec(plugin) for plugin in JAX_PLUGINS)
-    return _whole("STUDY_SLOTS", 1_024) or (SLOTS if is_used else 1)
-
-
-def places(most: int) -> list[Mapping[str, str]]:
-    """One environment per worker: one worker an accelerator, else one a core, at most `most`.
-
-    The number of workers changes no result. STUDY_WORKERS sets it by hand.
-    """
-    found = accelerators()
-    if found:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if found else []
-        indices = [index.strip() for index in visible if index.strip().isdigit()]
-        indices = indices or [str(index) for index in range(len(found))]
-        return [{"CUDA_VISIBLE_DEVICES": index} for index in indices[:most]]
-    return [{"CUDA_VISIBLE_DEVICES": "-1"} for _ in range(min(_num_workers(), most))]
+    return whole_number("STUDY_SLOTS", 1_024) or (SLOTS if is_used else 1)
 
 
 def program_name(wanted: str) -> str:
@@ -101,13 +87,7 @@ def program_name(wanted: str) -> str:
     return "compiled" if wanted == "auto" else wanted
 
 
-def _num_workers() -> int:
-    given = _whole("STUDY_WORKERS", 256)
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return given or here or 1
-
-
-def _whole(name: str, most: int) -> int | None:
+def whole_number(name: str, most: int) -> int | None:
     """What this variable of the environment says; None: nothing."""
     given = os.environ.get(name, "")
     if not given:

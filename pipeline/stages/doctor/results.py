@@ -30,7 +30,7 @@ def differences(patient: Patient) -> Iterator[Finding]:
         return
     finished = {one.title: one for one in patient.records() if one.folder.name in current and one.told}
     if one := finished.get("baseline"):
-        yield from _unlike(patient, "baseline", baseline.files_of(one.told or ()))
+        yield from _unlike(patient, "baseline", baseline.files_of(study, one.told or ()))
     arms = {arm.name: finished.get(f"search {arm.name}") for arm in study.arms}
     told = {name: one.told for name, one in arms.items() if one and one.told}
     if len(told) == len(arms):

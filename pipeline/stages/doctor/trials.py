@@ -78,6 +78,8 @@ def assignment_of(tables: Mapping[str, Any]) -> Assignment:
     return Assignment(
         Arm(arm["name"], Search(**settings, trials=1), arm["fixed"]),
         space,
+        # It proposes nothing, so no trial is filled up.
+        {},
         tables["seed"],
         objective.metric,
         objective.is_maximized,

@@ -14,19 +14,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import models
-from pipeline.space import Configuration
 from pipeline.training.fit import Fit, Split, seed_of, sha256, shuffled
 from pipeline.training.machine import backend
+from pipeline.training.program import Builder
+from pipeline.training.schedule import learning_rate
 from pipeline.trial import Metrics, Trial
 
 _log = logging.getLogger(__name__)
-
-# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
-DENSE = frozenset(
-    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"filters", "activation", "rotation", "zoom", "epochs"}
-)
 
 
 class Training(Protocol):
@@ -62,7 +56,10 @@ class Compiled:
         slots: how many networks of one shape train in one call; above 1 on JAX alone.
     """
 
-    def __init__(self, train: Split, val: Split, num_classes: int, seed: int, slots: int = 1) -> None:
+    def __init__(
+        self, builder: Builder, train: Split, val: Split, num_classes: int, seed: int, slots: int = 1
+    ) -> None:
+        self._builder = builder
         self._on = _backend()
         self._shape = train[0].shape[1:]
         self._num_train = len(train[1])
@@ -74,17 +71,19 @@ class Compiled:
         self._packs = self._on.Packs(self._dense, slots) if slots > 1 else None
         self._slots: dict[int, _Slot] = {}
         # For what cannot be compiled.
-        self._fit = Fit(train, val, num_classes, seed)
+        self._fit = Fit(builder, train, val, num_classes, seed)
 
     def start(self, trial: Trial) -> None:
         """Make the trial's model from its configuration and seeds."""
         configuration, chance = trial.configuration, seed_of(self._seed, trial)
-        if is_dense(configuration):
-            network = self._on.Network(self._dense, configuration, self._shape, self._num_classes, chance)
+        if self._builder.is_dense(configuration):
+            network = self._on.Network(
+                self._dense, self._builder, configuration, self._shape, self._num_classes, chance
+            )
             pack = self._packs.seat(network) if self._packs else None
             self._slots[trial.number] = _Slot(trial, network, pack)
             return
-        model = models.build(configuration, self._shape, self._num_classes, chance)
+        model = self._builder.build(configuration, self._shape, self._num_classes, chance)
         refusal = self._on.refusal(model)
         if refusal:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
@@ -141,19 +140,13 @@ class Compiled:
     def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, float]:
         """The order of the images in the next epoch, how many epochs are done, and the next one's rate."""
         done = slot.epochs_done
-        rate = models.learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs)
+        rate = learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs)
         return shuffled(self._seed, slot.trial, done + 1, self._num_train), done, rate
 
     def _ended(self, slot: _Slot, sums: Any) -> Metrics:
         slot.epochs_done += 1
         metrics: Metrics = self._on.metrics(self._resident, sums)
         return metrics
-
-
-def is_dense(configuration: Configuration) -> bool:
-    """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
-    is_plain = not configuration["rotation"] and not configuration["zoom"]
-    return configuration["model"] == "mlp" and is_plain and set(configuration) <= DENSE
 
 
 def _backend() -> ModuleType:

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.models import SeedOf, Shape, build
 from pipeline.space import Configuration
 from pipeline.training.compiled.on_jax import adam, sweep
+from pipeline.training.program import Builder, SeedOf, Shape
 
 ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
 # Of zero they make zero: the weights of a column that is all zero stay exactly zero.
@@ -61,7 +61,7 @@ def _made(functions: dict[Kind, Any], kind: Kind, function: Any) -> Any:
 
 
 class Network:
-    """A network that trains for an epoch a call, and begins as `models.build` begins it.
+    """A network that trains for an epoch a call, and begins as its builder's model begins.
 
     Attributes:
         kind: what its compiled epoch depends on.
@@ -69,8 +69,15 @@ class Network:
     """
 
     def __init__(
-        self, epochs: Epochs, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
+        self,
+        epochs: Epochs,
+        builder: Builder,
+        configuration: Configuration,
+        shape: Shape,
+        num_classes: int,
+        seed_of: SeedOf,
     ) -> None:
+        self._builder = builder
         self._configuration, self._shape, self._num_classes = configuration, shape, num_classes
         depth, units = int(configuration["hidden_layers"]), int(configuration["hidden_units"])
         self._widths = [prod(shape), *[units] * depth, num_classes]
@@ -120,7 +127,7 @@ class Network:
     @property
     def model(self) -> keras.Model:
         """The Keras model with the weights of now."""
-        model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
+        model = self._builder.build(self._configuration, self._shape, self._num_classes, lambda _: 1)
         model.set_weights(self.weights)
         return model
 

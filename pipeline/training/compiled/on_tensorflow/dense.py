@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.models import SeedOf, Shape, build
 from pipeline.space import Configuration
 from pipeline.training.compiled.on_tensorflow import adam, sweep
+from pipeline.training.program import Builder, SeedOf, Shape
 
 ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
 
@@ -35,11 +35,18 @@ class Epochs:
 
 
 class Network:
-    """A network that trains for an epoch a call, and begins as `models.build` begins it."""
+    """A network that trains for an epoch a call, and begins as its builder's model begins."""
 
     def __init__(
-        self, epochs: Epochs, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
+        self,
+        epochs: Epochs,
+        builder: Builder,
+        configuration: Configuration,
+        shape: Shape,
+        num_classes: int,
+        seed_of: SeedOf,
     ) -> None:
+        self._builder = builder
         self._configuration, self._shape, self._num_classes = configuration, shape, num_classes
         depth = int(configuration["hidden_layers"])
         widths = [prod(shape), *[int(configuration["hidden_units"])] * depth, num_classes]
@@ -75,7 +82,7 @@ class Network:
     @property
     def model(self) -> keras.Model:
         """The Keras model with the weights of now."""
-        model = build(self._configuration, self._shape, self._num_classes, lambda _: 1)
+        model = self._builder.build(self._configuration, self._shape, self._num_classes, lambda _: 1)
         model.set_weights(self.weights)
         return model
 

@@ -1,9 +1,11 @@
-"""What a configuration means, without a framework: the rate of each epoch, and its price."""
+"""What a configuration means, without a framework: the rate of each epoch, and its cost."""
 
 import pytest
+from fakes import DEFAULTS
 
-from pipeline.models import learning_rate, price
-from pipeline.space import DEFAULTS
+from pipeline.learners.networks import NETWORKS
+from pipeline.study import DataShape
+from pipeline.training.schedule import learning_rate
 
 
 def test_a_constant_schedule_keeps_the_rate():
@@ -23,7 +25,9 @@ def test_a_cosine_schedule_begins_at_the_rate_and_falls_towards_zero():
     "dearer",
     [{"hidden_units": 256}, {"hidden_layers": 2}, {"batch_size": 16}, {"rotation": 0.1}, {"model": "cnn"}],
 )
-def test_more_work_has_a_higher_price(dearer):
+def test_more_work_has_a_higher_cost(dearer):
     """Wider, deeper, in smaller steps, augmented or convolutional: each costs more than the plain network."""
-    plain, other = (price(one, (28, 28, 1), 10, 100, 20) for one in (DEFAULTS, {**DEFAULTS, **dearer}))
+    plain, other = (
+        NETWORKS.cost(one, DataShape((28, 28, 1), 10, 100, 20)) for one in (DEFAULTS, {**DEFAULTS, **dearer})
+    )
     assert other > plain > 0

@@ -17,14 +17,17 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from pipeline import files
 from pipeline.errors import PipelineError
-from pipeline.training import limits
-from pipeline.trial import Metrics, Trial
+from pipeline.trial import Trial
+from pipeline.workers import limits
+
+if TYPE_CHECKING:
+    from pipeline.training.program import Program
 
 Message = dict[str, Any]
 
@@ -32,41 +35,20 @@ Message = dict[str, Any]
 PR_SET_PDEATHSIG = 1
 
 
-class Program(Protocol):
-    """One way to train: plain fit, or a compiled epoch.
-
-    Attributes:
-        slots: how many trials one call may train.
-    """
-
-    slots: int
-
-    def start(self, trial: Trial) -> None:
-        """Make the trial's model."""
-
-    def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
-        """Train the first of these trials for its next epoch, and those that the same call can train.
-
-        Loss, accuracy, val_loss, val_accuracy after it, by number.
-        """
-
-    def digest(self, number: int) -> str:
-        """The SHA-256 of the trial's weights of now."""
-
-    def save(self, number: int, path: Path) -> None:
-        """Write the trial's weights as a Keras `.weights.h5` file."""
-
-    def drop(self, number: int) -> None:
-        """Forget the trial."""
-
-
 class Worker:
     """Does epochs in the order in which they are asked for, and skips those of dropped trials."""
 
-    def __init__(self, program: Program, say: Callable[[Message], None], weights_folder: Path | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        say: Callable[[Message], None],
+        weights_folder: Path | None,
+        weights_suffix: str = "",
+    ) -> None:
         self._program = program
         self._say = say
         self._weights_folder = weights_folder
+        self._weights_suffix = weights_suffix
         self._trials: dict[int, Trial] = {}
         self._names: dict[int, int] = {}
         self._wanted: deque[tuple[int, int]] = deque()
@@ -164,8 +146,8 @@ class Worker:
         return self._program.digest(number)
 
     def _keep_weights(self, number: int, folder: Path) -> None:
-        path = folder / f"{self._names[number]}.weights.h5"
-        aside = folder / f".{os.getpid()}.weights.h5"
+        path = folder / f"{self._names[number]}{self._weights_suffix}"
+        aside = folder / f".{os.getpid()}{self._weights_suffix}"
         self._program.save(number, aside)
         # The record that a trial has ended must never be there without its weights.
         files.place(aside, path)
@@ -219,14 +201,14 @@ def _give_signs(say: Callable[[Message], None], every_seconds: float) -> None:
 
 
 def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
-    from pipeline.training import framework
+    from pipeline import learners
 
-    program, device = framework.open_program(settings)
+    program, device = learners.open_program(settings)
     if settings["memory_bytes"] is not None:
         limits.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
-    return Worker(program, say, Path(folder) if folder else None)
+    return Worker(program, say, Path(folder) if folder else None, settings["weights_suffix"])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from fakes import outcome
 
 from pipeline.errors import DataError, StoreError
 from pipeline.search import Listed, Loop, Rules
-from pipeline.training import Processes, VirtualTrainer
 from pipeline.trial import Trial
+from pipeline.workers import LocalPool, VirtualTrainer
 
 # Python imports a module of this name when it starts: it puts a fake where the worker looks for its program.
 SITE = '''
@@ -60,7 +60,7 @@ class Program:
     def drop(self, number):
         self.trials.pop(number, None)
 
-def open_program(settings):
+def open_program(builder, settings):
     if settings.get("problem"):
         from pipeline.errors import DataError
         raise DataError.of("the data must be prepared first.", "nothing there", "Prepare them.", "data/tiny")
@@ -81,14 +81,20 @@ sys.modules["pipeline.training.framework"] = fake
 
 @pytest.fixture
 def opened(tmp_path):
-    """A function that opens a crew of so many workers with the fake program."""
+    """A function that opens a pool of so many workers with the fake program."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
 
     def opened(num_workers=2, **settings):
         places = [{"PYTHONPATH": f"{tmp_path / 'site'}:{Path.cwd()}"}] * num_workers
-        settings = {"folder": str(tmp_path), "weights_folder": str(tmp_path), **settings}
-        return Processes(settings, places, tmp_path / "log")
+        settings = {
+            "folder": str(tmp_path),
+            "learner": "networks",
+            "weights_suffix": ".weights.h5",
+            "weights_folder": str(tmp_path),
+            **settings,
+        }
+        return LocalPool(settings, places, tmp_path / "log")
 
     return opened
 
@@ -100,10 +106,10 @@ def trials(*configurations, epochs=3):
     ]
 
 
-def run(crew, listed, parallel=3, watch=lambda _: None):
+def run(pool, listed, parallel=3, watch=lambda _: None):
     """The outcomes of the trials, by number; each costs as much as any other."""
     rules = Rules("val_accuracy", True, parallel)
-    trainer = VirtualTrainer(crew, lambda _: 1)
+    trainer = VirtualTrainer(pool, lambda _: 1)
     done = Loop(Listed(listed), trainer, rules, lambda _: None, watch).run()
     return sorted(done, key=lambda one: one.trial.number)
 
@@ -119,9 +125,9 @@ def expected(num_trials, epochs=3):
 @pytest.mark.parametrize("num_workers", [1, 2, 3])
 def test_every_trial_is_trained_whatever_the_number_of_workers(opened, num_workers):
     """The same curves, and the weights of each trial under its number."""
-    with opened(num_workers) as crew:
-        done = run(crew, trials(*[{}] * 7), parallel=4)
-        folder = Path(crew._settings["folder"])
+    with opened(num_workers) as pool:
+        done = run(pool, trials(*[{}] * 7), parallel=4)
+        folder = Path(pool._settings["folder"])
     assert scores(done) == expected(7)
     assert [(folder / f"{number}.weights.h5").read_text() for number in range(7)] == [*"0123456"]
     assert list(folder.glob(".*")) == []
@@ -130,8 +136,8 @@ def test_every_trial_is_trained_whatever_the_number_of_workers(opened, num_worke
 def test_the_order_does_not_depend_on_who_is_slow(opened):
     """A trial that takes its time holds its result up, but not the order."""
     seen = []
-    with opened(2) as crew:
-        run(crew, trials({"seconds": 0.05}, {}, {"seconds": 0.02}), watch=seen.append)
+    with opened(2) as pool:
+        run(pool, trials({"seconds": 0.05}, {}, {"seconds": 0.02}), watch=seen.append)
     assert [(one.number, one.epoch) for one in seen] == [(n, epoch) for epoch in (1, 2, 3) for n in (0, 1, 2)]
 
 
@@ -139,8 +145,8 @@ def test_the_order_does_not_depend_on_who_is_slow(opened):
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_trial_whose_worker_dies_is_trained_again(opened, epoch, num_workers):
     """Once, on a new worker, with the same result; so are the others that the worker had."""
-    with opened(num_workers) as crew:
-        done = run(crew, trials({}, {"dies": [epoch]}, {}, {}))
+    with opened(num_workers) as pool:
+        done = run(pool, trials({}, {"dies": [epoch]}, {}, {}))
     assert scores(done) == expected(4)
     assert {one.state for one in done} == {"complete"}
 
@@ -148,8 +154,8 @@ def test_a_trial_whose_worker_dies_is_trained_again(opened, epoch, num_workers):
 @pytest.mark.parametrize("dies", [[1, 1], [3, 3], [1, 3], [3, 1]])
 def test_a_trial_that_kills_its_worker_twice_is_failed(opened, dies):
     """Also where the second death comes in an epoch that was handed over already; the others go on."""
-    with opened(1) as crew:
-        done = run(crew, trials({}, {"dies": dies}, {}, {}))
+    with opened(1) as pool:
+        done = run(pool, trials({}, {"dies": dies}, {}, {}))
     assert [one.state for one in done] == ["complete", "failed", "complete", "complete"]
     assert done[1].reason == "the training process died 2 times (exit status -9)"
     assert [one.is_accident for one in done] == [False, True, False, False]
@@ -158,9 +164,9 @@ def test_a_trial_that_kills_its_worker_twice_is_failed(opened, dies):
 
 def test_a_trial_that_raises_is_failed_with_its_reason(opened):
     """The first line of the exception; its worker lives on."""
-    with opened(1) as crew:
-        done = run(crew, trials({}, {"raises": 2}, {}))
-        assert len(list(crew.log_folder.iterdir())) == 1
+    with opened(1) as pool:
+        done = run(pool, trials({}, {"raises": 2}, {}))
+        assert len(list(pool.log_folder.iterdir())) == 1
     assert (done[1].state, done[1].reason, scores(done)[1]) == ("failed", "ValueError: too wide", [11])
     assert scores(done)[::2] == expected(3)[::2]
     assert not done[1].is_accident
@@ -168,47 +174,47 @@ def test_a_trial_that_raises_is_failed_with_its_reason(opened):
 
 def test_a_late_answer_is_not_taken_for_another_trials(opened):
     """A trial that was stopped in the middle may be started again under its number, as another."""
-    with opened(1) as crew:
+    with opened(1) as pool:
         for width in range(5):
             [one] = trials({"width": width, "seconds": 0.01}, epochs=9)
-            crew.start(one, 0, 1)
-            assert round(10 * crew.result(0, 1).metrics["val_accuracy"]) == 10 * width + 1
-            crew.stop(0)
+            pool.start(one, 0, 1)
+            assert round(10 * pool.result(0, 1).metrics["val_accuracy"]) == 10 * width + 1
+            pool.stop(0)
 
 
 def test_nothing_starts_before_there_is_something_to_train(opened):
     """A search that is all recorded starts no worker."""
-    with opened() as crew:
+    with opened() as pool:
         listed = trials({}, {})
         recorded = {one.number: outcome(one.number, 0.1, 0.2, 0.3, trial=one) for one in listed}
-        trainer = VirtualTrainer(crew, lambda _: 1, recorded)
+        trainer = VirtualTrainer(pool, lambda _: 1, recorded)
         done = Loop(Listed(listed), trainer, Rules("val_accuracy", True, 2), lambda _: None).run()
-        assert crew._hands == []
+        assert pool._workers == []
     assert [one.score for one in done] == [0.3, 0.3]
 
 
 def test_a_worker_that_cannot_start_says_where_to_look(opened):
     """The message names the log, which holds the traceback."""
     message = r"worker-0.log: a training process must start.\nReceived: exit status 1. Read the last lines"
-    with opened(1, crash=True) as crew, pytest.raises(StoreError, match=message):
-        run(crew, trials({}))
-    assert "our own mistake" in (crew.log_folder / "worker-0.log").read_text()
+    with opened(1, crash=True) as pool, pytest.raises(StoreError, match=message):
+        run(pool, trials({}))
+    assert "our own mistake" in (pool.log_folder / "worker-0.log").read_text()
 
 
 def test_a_worker_that_falls_silent_while_it_starts_is_replaced(opened, monkeypatch):
     """By one that starts; no trial is blamed for it."""
     monkeypatch.setenv("STUDY_GIVE_UP_SECONDS", "1")
-    with opened(1) as crew:
-        (Path(crew._settings["folder"]) / "silent").touch()
-        done = run(crew, trials({}, {"dies": [2]}))
+    with opened(1) as pool:
+        (Path(pool._settings["folder"]) / "silent").touch()
+        done = run(pool, trials({}, {"dies": [2]}))
     assert scores(done) == expected(2)
 
 
 def test_trials_in_flight_share_a_call_where_the_program_can(opened):
     """All that wait are offered together, so that no seat stays empty while others wait."""
-    with opened(1, slots=4) as crew:
-        done = run(crew, trials(*[{}] * 6, epochs=4), parallel=4)
-        calls = (Path(crew._settings["folder"]) / "calls").read_text().split("\n")
+    with opened(1, slots=4) as pool:
+        done = run(pool, trials(*[{}] * 6, epochs=4), parallel=4)
+        calls = (Path(pool._settings["folder"]) / "calls").read_text().split("\n")
     assert scores(done) == expected(6, epochs=4)
     assert "0 1 2 3" in calls
     assert max(len(call.split()) for call in calls) == 4
@@ -217,8 +223,8 @@ def test_trials_in_flight_share_a_call_where_the_program_can(opened):
 @pytest.mark.parametrize("wrong", [{"raises": 2}, {"dies": [2, 2, 2]}])
 def test_a_call_of_several_that_fails_ends_its_worker_and_fails_that_trial_alone(opened, wrong):
     """Whose fault it was shows when they are trained one a call, from their first epoch; others end well."""
-    with opened(1, slots=3) as crew:
-        done = run(crew, trials({}, {}, wrong, {}, epochs=4), parallel=4)
+    with opened(1, slots=3) as pool:
+        done = run(pool, trials({}, {}, wrong, {}, epochs=4), parallel=4)
     assert [one.state for one in done] == ["complete", "complete", "failed", "complete"]
     assert scores(done)[:2] + scores(done)[3:] == [expected(4, 4)[number] for number in (0, 1, 3)]
 
@@ -226,12 +232,12 @@ def test_a_call_of_several_that_fails_ends_its_worker_and_fails_that_trial_alone
 def test_what_a_worker_refuses_is_said_as_it_says_it(opened):
     """Data that are not there are the user's to mend, in the words of the floor that knows."""
     with (
-        opened(2, problem=True) as crew,
+        opened(2, problem=True) as pool,
         pytest.raises(
             DataError, match=r"data/tiny: the data must be prepared first.\nReceived: nothing there."
         ),
     ):
-        run(crew, trials({}))
+        run(pool, trials({}))
 
 
 def are_alive(pids):
@@ -244,14 +250,14 @@ def are_alive(pids):
     ]
 
 
-def test_a_crew_leaves_nothing_behind(opened):
+def test_a_pool_leaves_nothing_behind(opened):
     """No process, no thread, no open pipe, also when it is closed in the middle of its work."""
     before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-    with opened(2) as crew:
+    with opened(2) as pool:
         for one in trials({"dies": [1]}, {"seconds": 60}):
-            crew.start(one, 0, 1)
-        crew.result(0, 1)
-        pids = [hand.process.pid for hand in crew._hands]
+            pool.start(one, 0, 1)
+        pool.result(0, 1)
+        pids = [worker.process.pid for worker in pool._workers]
         assert are_alive(pids) == pids
     assert are_alive(pids) == []
     assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
@@ -260,14 +266,14 @@ def test_a_crew_leaves_nothing_behind(opened):
 COORDINATOR = """
 import json, sys, time
 from pathlib import Path
-from test_crew import trials
-from pipeline.training import Processes
+from test_pool import trials
+from pipeline.workers import LocalPool
 settings, site = json.loads(sys.argv[1]), sys.argv[2]
-crew = Processes(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
+pool = LocalPool(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
 for one in trials({}, {}, {"seconds": 60}, {"seconds": 60}):
-    crew.start(one, 0, 1)
-crew.result(0, 1), crew.result(1, 1)
-print(json.dumps([hand.process.pid for hand in crew._hands]), flush=True)
+    pool.start(one, 0, 1)
+pool.result(0, 1), pool.result(1, 1)
+print(json.dumps([worker.process.pid for worker in pool._workers]), flush=True)
 time.sleep(60)
 """
 
@@ -275,10 +281,10 @@ time.sleep(60)
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_its_coordinator(opened, sign):
     """Killed without a chance to clean up, it takes its workers with it, in the middle of an epoch too."""
-    crew = opened()
+    pool = opened()
     tests = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
-    words = [json.dumps(crew._settings), crew._places[0]["PYTHONPATH"]]
+    words = [json.dumps(pool._settings), pool._places[0]["PYTHONPATH"]]
     command = [sys.executable, "-c", COORDINATOR, *words]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as coordinator:
         pids = json.loads(coordinator.stdout.readline())

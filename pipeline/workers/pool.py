@@ -1,4 +1,4 @@
-"""Processes on this machine that train: one per core, or one per accelerator."""
+"""Worker processes of this machine: one per core, or one per accelerator."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import pipeline
 from pipeline.errors import DataError, Problem, StoreError
-from pipeline.training import limits
 from pipeline.training.machine import backend
 from pipeline.trial import EpochResult, Trial
+from pipeline.workers import limits
 
 Message = dict[str, Any]
 
@@ -46,7 +46,7 @@ class _Job:
     token: int
     trial: Trial
     began: int
-    price: int
+    cost: int
     worker: int
     ordered: int = 0
     tries: int = 1
@@ -58,15 +58,15 @@ class _Job:
 
     @property
     def due(self) -> int:
-        return self.began + (self.ordered + 1) * self.price
+        return self.began + (self.ordered + 1) * self.cost
 
     @property
     def left(self) -> int:
-        return (self.trial.epochs - self.ordered) * self.price
+        return (self.trial.epochs - self.ordered) * self.cost
 
 
 @dataclass
-class _Hand:
+class _Worker:
     """A worker process, seen from here."""
 
     process: subprocess.Popen[str]
@@ -80,7 +80,7 @@ class _Hand:
     last_words: str = ""
 
 
-class Processes:
+class LocalPool:
     """Worker processes behind the virtual clock; a context manager that leaves none behind.
 
     Args:
@@ -93,7 +93,7 @@ class Processes:
         self._settings = settings
         self._places = places
         self.log_folder = log_folder
-        self._hands: list[_Hand] = []
+        self._workers: list[_Worker] = []
         self._jobs: dict[int, _Job] = {}
         self._tokens: dict[int, _Job] = {}
         self._num_tokens = 0
@@ -108,21 +108,21 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hand in self._hands:
-            hand.process.kill()
-        for hand in self._hands:
-            _clear_away(hand)
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            _clear_away(worker)
 
-    def start(self, trial: Trial, began: int, price: int) -> None:
+    def start(self, trial: Trial, began: int, cost: int) -> None:
         """Give a trial to the worker with the least left to do."""
-        if not self._hands:
+        if not self._workers:
             # Not before there is something to train: a search that is all recorded starts no TensorFlow.
             self.log_folder.mkdir(parents=True, exist_ok=True)
-            self._hands = [self._hired(index) for index in range(len(self._places))]
-        loads = [0] * len(self._hands)
+            self._workers = [self._launched(index) for index in range(len(self._places))]
+        loads = [0] * len(self._workers)
         for job in self._jobs.values():
             loads[job.worker] += job.left
-        job = _Job(self._num_tokens, trial, began, price, loads.index(min(loads)))
+        job = _Job(self._num_tokens, trial, began, cost, loads.index(min(loads)))
         self._num_tokens += 1
         self._jobs[trial.number] = self._tokens[job.token] = job
         self._introduce(job)
@@ -144,14 +144,14 @@ class Processes:
         self._tell(job.worker, {"do": "drop", "number": job.token})
         self._order()
 
-    def _hired(self, index: int, starts: int = 1) -> _Hand:
+    def _launched(self, index: int, starts: int = 1) -> _Worker:
         # The coordinator's own package, whatever stands in the folder that it was started in.
         paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
         environment = {**os.environ, **ENVIRONMENT, **chosen, **self._places[index]}
         with self._log(index).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pipeline.training.worker"],
+                [sys.executable, "-P", "-m", "pipeline.workers.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -164,7 +164,7 @@ class Processes:
         listener.start()
         own = {"sign_seconds": self._silence_seconds / SIGNS, "memory_bytes": self._memory_bytes}
         _write(process, {"do": "open", **self._settings, **own})
-        return _Hand(process, listener, self._listened, starts=starts)
+        return _Worker(process, listener, self._listened, starts=starts)
 
     def _log(self, index: int) -> Path:
         return self.log_folder / f"worker-{index}.log"
@@ -185,20 +185,20 @@ class Processes:
         self._tell(job.worker, message)
 
     def _tell(self, index: int, message: Message) -> None:
-        _write(self._hands[index].process, message)
+        _write(self._workers[index].process, message)
 
     def _order(self) -> None:
         """Keep every worker busy with the epoch of its trials that is due first."""
-        for index, hand in enumerate(self._hands):
+        for index, worker in enumerate(self._workers):
             own = [job for job in self._jobs.values() if job.worker == index]
-            most = ORDERS * (len(own) if hand.slots > 1 else 1)
-            while len(hand.orders) < most:
+            most = ORDERS * (len(own) if worker.slots > 1 else 1)
+            while len(worker.orders) < most:
                 jobs = [job for job in own if job.ordered < job.trial.epochs]
                 if not jobs:
                     break
                 job = min(jobs, key=lambda job: (job.due, job.trial.number))
                 job.ordered += 1
-                hand.orders.append((job.token, job.ordered))
+                worker.orders.append((job.token, job.ordered))
                 self._tell(index, {"do": "epoch", "number": job.token, "epoch": job.ordered})
 
     def _wait(self) -> None:
@@ -207,29 +207,29 @@ class Processes:
         with contextlib.suppress(queue.Empty):
             self._hear(*self._inbox.get(timeout=longest))
         self._listened += min(time.monotonic() - began, longest)
-        for hand in self._hands:
-            if self._listened - hand.heard_at > self._silence_seconds and self._inbox.empty():
-                hand.last_words = f"nothing was heard of it for {self._silence_seconds:g} s"
-                hand.process.kill()
+        for worker in self._workers:
+            if self._listened - worker.heard_at > self._silence_seconds and self._inbox.empty():
+                worker.last_words = f"nothing was heard of it for {self._silence_seconds:g} s"
+                worker.process.kill()
 
     def _hear(self, index: int, process: subprocess.Popen[str], message: Message | None) -> None:
-        hand = self._hands[index]
-        if process is not hand.process:
+        worker = self._workers[index]
+        if process is not worker.process:
             return
-        hand.heard_at = self._listened
+        worker.heard_at = self._listened
         if message is None:
-            self._bury(index)
+            self._replace(index)
         elif message["said"] == "alive":
             return
         elif message["said"] == "broken":
-            hand.last_words = message["reason"]
+            worker.last_words = message["reason"]
         elif message["said"] == "ready":
             self.device = message["device"]
-            hand.slots = message["slots"]
+            worker.slots = message["slots"]
         elif message["said"] == "refused":
             raise DataError(Problem(**message["problem"]))
         else:
-            hand.orders.remove((message["number"], message["epoch"]))
+            worker.orders.remove((message["number"], message["epoch"]))
             self._note(message)
 
     def _note(self, message: Message) -> None:
@@ -244,21 +244,21 @@ class Processes:
             metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
             job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
 
-    def _bury(self, index: int) -> None:
+    def _replace(self, index: int) -> None:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""
-        hand = self._hands[index]
-        reason = f"exit status {hand.process.wait()}"
-        reason = hand.last_words or reason
-        _clear_away(hand)
-        if not hand.slots and hand.starts == MAX_TRIES:
+        worker = self._workers[index]
+        reason = f"exit status {worker.process.wait()}"
+        reason = worker.last_words or reason
+        _clear_away(worker)
+        if not worker.slots and worker.starts == MAX_TRIES:
             raise StoreError.of(
                 "a training process must start.",
                 reason,
                 "Read the last lines of this file.",
                 str(self._log(index)),
             )
-        guilty = self._guilty(hand)
-        self._hands[index] = self._hired(index, 1 if hand.slots else hand.starts + 1)
+        guilty = self._guilty(worker)
+        self._workers[index] = self._launched(index, 1 if worker.slots else worker.starts + 1)
         for job in self._jobs.values():
             if job.worker != index:
                 continue
@@ -268,14 +268,14 @@ class Processes:
                 job.ordered = job.trial.epochs
             else:
                 job.ordered = 0
-                job.is_alone = job.is_alone or hand.slots > 1
+                job.is_alone = job.is_alone or worker.slots > 1
                 self._introduce(job)
 
-    def _guilty(self, hand: _Hand) -> _Job | None:
+    def _guilty(self, worker: _Worker) -> _Job | None:
         """The trial in work when a process died; None: there was none, or several were."""
         # A process that never was ready has trained nothing.
-        job = self._tokens.get(hand.orders[0][0]) if hand.orders and hand.slots else None
-        return job if job and (job.is_alone or hand.slots == 1) else None
+        job = self._tokens.get(worker.orders[0][0]) if worker.orders and worker.slots else None
+        return job if job and (job.is_alone or worker.slots == 1) else None
 
 
 def _write(process: subprocess.Popen[str], message: Message) -> None:
@@ -286,11 +286,11 @@ def _write(process: subprocess.Popen[str], message: Message) -> None:
         process.stdin.flush()
 
 
-def _clear_away(hand: _Hand) -> None:
+def _clear_away(worker: _Worker) -> None:
     """Leave nothing of a process that is dead or dying: no zombie, no thread, no open pipe."""
-    hand.process.wait()
-    hand.listener.join()
-    for pipe in (hand.process.stdin, hand.process.stdout):
+    worker.process.wait()
+    worker.listener.join()
+    for pipe in (worker.process.stdin, worker.process.stdout):
         assert pipe is not None  # noqa: S101  Popen was given pipes
         with contextlib.suppress(BrokenPipeError):
             pipe.close()

@@ -1,15 +1,37 @@
-"""What a training process may do: how long it may be silent, how much memory it may take."""
+"""How many training processes there are, and what each may do: be silent for so long, take so much memory."""
 
 from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import StudyError
+from pipeline.training.machine import accelerators, whole_number
 
 SILENCE_SECONDS = 300.0
 STATM = Path("/proc/self/statm")
+
+
+def places(most: int) -> list[Mapping[str, str]]:
+    """One environment per worker: one worker an accelerator, else one a core, at most `most`.
+
+    The number of workers changes no result. STUDY_WORKERS sets it by hand.
+    """
+    found = accelerators()
+    if found:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if found else []
+        indices = [index.strip() for index in visible if index.strip().isdigit()]
+        indices = indices or [str(index) for index in range(len(found))]
+        return [{"CUDA_VISIBLE_DEVICES": index} for index in indices[:most]]
+    return [{"CUDA_VISIBLE_DEVICES": "-1"} for _ in range(min(_num_workers(), most))]
+
+
+def _num_workers() -> int:
+    given = whole_number("STUDY_WORKERS", 256)
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return given or here or 1
 
 
 def silence_seconds() -> float:
