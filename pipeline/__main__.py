@@ -70,7 +70,9 @@ def check(name: str) -> None:
     """Find every problem of a study file; write its plan."""
     from pipeline.stages.prepare import check as run
 
-    study = run(_project(), name)
+    study, shown = run(_project(), name)
+    for line in shown:
+        click.echo(line)
     trials = sum(arm.search.trials for arm in study.arms)
     arms = "" if study.compared is None else f" in {len(study.arms)} arms"
     click.echo(f"{name}: no problems. {trials} trials{arms}, {study.confirm.repeats} fresh seeds.")

@@ -2,6 +2,7 @@
 
 PipelineError
 ├── StudyError   a study file says something impossible    -> edit the file
+│   └── ModelError   the user's own model raised           -> mend that file
 ├── DataError    arrays or files are not as promised       -> mend or prepare the data again
 ├── StoreError   a store, a lock or an output cannot be used -> mend the place, run again
 └── TrialError   one configuration cannot be trained       -> its trial is failed; the search goes on
@@ -66,6 +67,17 @@ class PipelineError(Exception):
 
 class StudyError(PipelineError):
     """A study file says something impossible. Edit the file."""
+
+
+class ModelError(StudyError):
+    """A user's own model raised: its traceback, from the first line of the user's on. Mend that file."""
+
+    def __init__(self, quoted: str) -> None:
+        super().__init__(Problem("the model must be built and trained.", quoted, "Mend it.", "model"))
+        self._quoted = quoted
+
+    def __str__(self) -> str:
+        return f"The model of the study could not be built and trained:\n\n{self._quoted}"
 
 
 class DataError(PipelineError):

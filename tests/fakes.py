@@ -11,7 +11,7 @@ import pytest
 from pipeline import seeds, study
 from pipeline.engines import Assignment, open_engine
 from pipeline.files import digest
-from pipeline.learners import LEARNERS
+from pipeline.learners import Found
 from pipeline.learners.networks import NETWORKS
 from pipeline.search import Loop, Rules
 from pipeline.space import Choice, Dimension, Range, Space, defaults
@@ -45,6 +45,7 @@ GRID = Space(
 MIXED = Space((RATE, BATCH, *GRID))
 # A grid needs points; Keras Tuner's Gaussian process is slow beyond two dimensions.
 SPACES = {"grid": GRID, "bayesian": SMALL}
+LEARNERS = Found(Path(), Path())
 HYPERPARAMETERS = NETWORKS.hyperparameters
 DEFAULTS = defaults(HYPERPARAMETERS)
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")

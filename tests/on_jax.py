@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from fakes import DEFAULTS
 
-from pipeline.learners.networks import NETWORKS
+from pipeline.learners.networks import NETWORKS, Networks
 from pipeline.training import THREADS
 from pipeline.training.framework import set_up
+from pipeline.training.schedule import compile_as_configured
 from pipeline.trial import Trial
 
 # Several tests compile the same.
 COMPILED = tempfile.TemporaryDirectory()
 set_up(THREADS, COMPILED.name)
 
-from pipeline.training.compiled import Compiled, on_jax, program  # noqa: E402  JAX is set up before it is used
+from pipeline.training.compiled import Compiled, on_jax  # noqa: E402  JAX is set up before it is used
 from pipeline.training.compiled.on_jax import dense, layered  # noqa: E402  likewise
 from pipeline.training.fit import Fit  # noqa: E402  after the set-up
 
@@ -41,7 +42,7 @@ def blobs(num_images):
 # Every size of a batch is compiled: val is one whole batch, or two where it matters.
 DATA = (NETWORKS, blobs(NUM_TRAIN), blobs(1000), NUM_CLASSES, 7)
 FEW = (NETWORKS, blobs(250), *DATA[2:])
-UNEVEN = (FEW[0], blobs(1201), NUM_CLASSES, 7)
+UNEVEN = (*FEW[:2], blobs(1201), NUM_CLASSES, 7)
 
 
 def a_trial(number=0, **changes):
@@ -60,6 +61,7 @@ def restored(program, trial, folder):
     program.save(trial.number, path)
     model = NETWORKS.build(trial.configuration, SHAPE, NUM_CLASSES, lambda _: 1)
     keras.Model(model.inputs, model.outputs).load_weights(path)
+    compile_as_configured(model, trial.configuration)
     return model
 
 
@@ -106,7 +108,7 @@ def test_other_models_have_the_weights_and_metrics_of_fit(changes, tmp_path):
     model = restored(compiled, trial, tmp_path)
     assert distance(restored(fit, trial, tmp_path), model) < 1e-5
     assert metrics == pytest.approx(expected, abs=1e-5)
-    assert model.evaluate(*FEW[1], batch_size=1000, verbose=0)[1] == metrics["val_accuracy"]
+    assert model.evaluate(*FEW[2], batch_size=1000, verbose=0)[1] == metrics["val_accuracy"]
 
 
 @pytest.mark.parametrize("activation", dense.ACTIVATIONS)
@@ -145,7 +147,7 @@ def test_the_saved_weights_give_the_recorded_score(tmp_path):
     trial, compiled = a_trial(dropout=0.2), Compiled(*UNEVEN)
     metrics = trained(compiled, trial, 2)
     model = restored(compiled, trial, tmp_path)
-    val_loss, val_accuracy = model.evaluate(*UNEVEN[1], batch_size=1201, verbose=0)
+    val_loss, val_accuracy = model.evaluate(*UNEVEN[2], batch_size=1201, verbose=0)
     assert val_accuracy == metrics["val_accuracy"]
     assert val_loss == pytest.approx(metrics["val_loss"], abs=1e-6)
 
@@ -191,7 +193,7 @@ def test_what_it_cannot_train_it_refuses_in_words(model, reason):
 
 def test_what_it_cannot_train_plain_fit_trains_and_the_log_says_why(monkeypatch, caplog):
     """A model that is refused is trained as plain fit trains it, with a sentence that says why."""
-    monkeypatch.setattr(program, "is_dense", lambda _: False)
+    monkeypatch.setattr(Networks, "is_dense", lambda *_: False)
     monkeypatch.setattr(on_jax, "refusal", lambda _: "it is to run eagerly")
     trial, fit, compiled = a_trial(hidden_layers=0), Fit(*FEW), Compiled(*FEW)
     assert trained(compiled, trial) == trained(fit, trial)

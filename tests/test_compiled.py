@@ -20,6 +20,7 @@ set_up(THREADS)
 
 from pipeline.training.compiled import Compiled  # noqa: E402  TensorFlow is set up before it is used
 from pipeline.training.fit import Fit  # noqa: E402  likewise
+from pipeline.training.schedule import compile_as_configured  # noqa: E402  likewise
 
 NUM_CLASSES = 5
 # No batch size divides it, and no word of eight bytes an image.
@@ -99,6 +100,7 @@ def test_the_saved_weights_give_the_recorded_score(tmp_path):
     metrics = trained(compiled, trial, 2)
     compiled.save(0, tmp_path / "trial.weights.h5")
     model = restored(trial, tmp_path / "trial.weights.h5")
+    compile_as_configured(model, trial.configuration)
     val_loss, val_accuracy = model.evaluate(*DATA[2], verbose=0)
     assert val_accuracy == metrics["val_accuracy"]
     assert val_loss == pytest.approx(metrics["val_loss"], abs=1e-6)

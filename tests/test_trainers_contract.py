@@ -80,7 +80,7 @@ class Bench:
     def __init__(self, trainer, num_workers, prepared, folder):
         self.weights, self.kept = folder / "weights", folder / "kept"
         self.weights.mkdir()
-        settings = {"learner": NETWORKS.kind, "weights_suffix": NETWORKS.weights_suffix}
+        settings = {"learner": NETWORKS.as_settings(), "weights_suffix": NETWORKS.weights_suffix}
         settings |= {"data_folder": str(prepared), "num_classes": NUM_CLASSES, "seed": 5, "threads": THREADS}
         settings |= {"trainer": trainer.split("-")[0].replace("packed", "compiled")}
         settings |= {"weights_folder": str(self.weights)}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import seeds
-from pipeline.learners import LEARNERS
+from pipeline.learners import Found
 from pipeline.space import Choice, Range, Space, Value
 from pipeline.study import load
 
@@ -120,7 +120,8 @@ def study_text(dataset: str, epochs: int, configurations: Configurations) -> str
 def space(folder: Path) -> Space:
     """The space that the list is drawn from; `folder` takes the study file that says it."""
     write_project(folder, study_text("mnist", 1, []))
-    return load(folder / "studies" / STUDY / "study.toml", LEARNERS).space
+    study = folder / "studies" / STUDY
+    return load(study / "study.toml", Found(folder, study)).space
 
 
 def draw(searched: Space, number: int) -> Configurations:

@@ -12,10 +12,11 @@ from pipeline.data.named import DATASETS
 from pipeline.data.samples import draw_samples
 from pipeline.data.sources import read_raw
 from pipeline.data.splitting import split
-from pipeline.data.store import load, load_card, save
+from pipeline.data.store import CARD, load, load_card, save
 from pipeline.data.unlabelled import read_unlabelled
 
 __all__ = [
+    "CARD",
     "DATASETS",
     "SPLITS",
     "Arrays",

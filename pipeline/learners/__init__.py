@@ -1,21 +1,56 @@
-"""What can be trained: each family of models is one file that knows all about it."""
+"""What can be trained: each family of models is one file that knows all about it; so is the user's own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import StudyError, as_toml, nearest
 from pipeline.learners.networks import NETWORKS
+from pipeline.learners.own import OwnModel
 from pipeline.study import Learner
 
 if TYPE_CHECKING:
     from pipeline.training.program import Program
 
 # Who trains each word that a study file may have for its model; the first is the default.
-LEARNERS: Mapping[str, Learner] = dict.fromkeys(NETWORKS.hyperparameters["model"].words, NETWORKS)
-KINDS: Mapping[str, Learner] = {learner.kind: learner for learner in LEARNERS.values()}
+FAMILIES: Mapping[str, Learner] = dict.fromkeys(NETWORKS.hyperparameters["model"].words, NETWORKS)
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], Learner]] = {
+    "networks": lambda _: NETWORKS,
+    "own": OwnModel.again,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Finds the learners of the studies of a project.
+
+    Attributes:
+        root: the project's folder.
+        folder: the study's.
+    """
+
+    root: Path
+    folder: Path
+    words = tuple(FAMILIES)
+
+    def find(self, word: str, tables: Mapping[str, Any]) -> Learner:
+        """The family of this name, or the user's own model: "model.py:build".
+
+        Raises:
+            StudyError: there is none.
+        """
+        if word in FAMILIES:
+            return FAMILIES[word]
+        if ".py" in word:
+            return OwnModel.of(word if ":" in word else f"{word}:build", self.root, self.folder, tables)
+        must = f"must be one of {', '.join(self.words)}, or a file of your own."
+        raise StudyError.of(must, as_toml(word), f'{nearest(word, self.words)} Or "model.py:build".', "model")
 
 
 def open_program(settings: Mapping[str, Any]) -> tuple[Program, str]:
     """The program of the learner that the settings name, and the device that it runs on, in words."""
-    return KINDS[settings["learner"]].open(settings)
+    learner = settings["learner"]
+    return KINDS[learner["kind"]](learner).open(settings)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import ceil, prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.space import Configuration, Hyperparameter
-from pipeline.study import DataShape, Direction
+from pipeline.study import DataShape, Direction, Study
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +29,6 @@ DENSE = frozenset(
 class Networks:
     """A learner whose models are built of a few layers, with TensorFlow's tutorial as default."""
 
-    kind = "networks"
     weights_suffix = ".weights.h5"
     hyperparameters: Mapping[str, Hyperparameter] = MappingProxyType(
         {
@@ -51,8 +50,16 @@ class Networks:
         {"loss": "minimize", "accuracy": "maximize", "val_loss": "minimize", "val_accuracy": "maximize"}
     )
 
-    def sources(self) -> tuple[Path, ...]:
+    def as_settings(self) -> dict[str, Any]:
+        """What a worker needs to find it again."""
+        return {"kind": "networks"}
+
+    def sources(self) -> dict[str, str]:
         """None beside this package."""
+        return {}
+
+    def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
+        """Nothing: whatever the space holds can be built."""
         return ()
 
     def cost(self, configuration: Configuration, data: DataShape) -> int:
@@ -87,7 +94,7 @@ class Networks:
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
     ) -> keras.Model:
-        """A compiled model from raw pixels to class probabilities.
+        """A model from raw pixels to class probabilities.
 
         Args:
             configuration: a value for every hyperparameter.
@@ -113,16 +120,7 @@ class Networks:
             name="probabilities",
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
-        model = keras.Model(inputs, outputs, name=str(configuration["model"]))
-        model.compile(
-            optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
-            # other way to be fast; "auto" leaves out the layers that cannot be compiled.
-            jit_compile="auto" if keras.backend.backend() == "jax" else False,
-        )
-        return model
+        return keras.Model(inputs, outputs, name=str(configuration["model"]))
 
 
 def _augmentation(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:

@@ -97,7 +97,7 @@ def _choice(name: str, known: Hyperparameter | None, values: object) -> Choice |
 def _range(
     name: str, known: Hyperparameter | None, kind: str, table: dict[str, Any]
 ) -> Range | list[Problem]:
-    if known and known.kind.__name__ != kind:
+    if known and known.kind and known.kind.__name__ != kind:
         must = f"must be searched as {'choice' if known.words else known.kind.__name__}."
         return [Problem(must, f"{kind} = {as_toml(table[kind])}", f"Write {_example(name, known)}.")]
     problems = _flags(kind, table)

@@ -14,10 +14,15 @@ Configuration = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One hyperparameter of a learner: its kind, the values that it may ever have, and its default."""
+    """One hyperparameter of a learner: its kind, the values that it may ever have, and its default.
 
-    kind: type[int] | type[float] | type[str]
-    default: Value
+    Attributes:
+        kind: None for any number or text.
+        default: None where a study has to give it.
+    """
+
+    kind: type[int] | type[float] | type[str] | None
+    default: Value | None
     low: float = -math.inf
     high: float = math.inf
     low_open: bool = False
@@ -28,7 +33,11 @@ class Hyperparameter:
         """The permitted values in words."""
         if self.words:
             return f"one of {', '.join(self.words)}"
+        if self.kind is None:
+            return "a number or a text"
         noun = "a whole number" if self.kind is int else "a number"
+        if math.isinf(self.low) and math.isinf(self.high):
+            return noun
         left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
         return f"{noun} in {left}{self.low:g}, {self.high:g}{right}"
 
@@ -36,7 +45,9 @@ class Hyperparameter:
         """Whether `value` has the right type and lies within the bounds."""
         if self.kind is str:
             return value in self.words
-        if isinstance(value, bool) or not isinstance(value, (int, float) if self.kind is float else int):
+        if self.kind is None and isinstance(value, str):
+            return True
+        if isinstance(value, bool) or not isinstance(value, int if self.kind is int else (int, float)):
             return False
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
@@ -58,7 +69,8 @@ class Hyperparameter:
             return nearest(str(value), self.words) if isinstance(value, str) else f'Write "{self.words[0]}".'
         if isinstance(value, str) and self.admits(_number(value)):
             return f"Write it without quotes: {_number(value)}."
-        return f"Choose a value in these bounds; the default is {self.default}."
+        default = "" if self.default is None else f"; the default is {self.default}"
+        return f"Choose a value in these bounds{default}."
 
 
 def _number(text: str) -> int | float | None:
@@ -71,5 +83,5 @@ def _number(text: str) -> int | float | None:
 
 
 def defaults(known: Mapping[str, Hyperparameter]) -> Configuration:
-    """Every hyperparameter's default."""
-    return {name: one.default for name, one in known.items()}
+    """Every hyperparameter's default, where it has one."""
+    return {name: one.default for name, one in known.items() if one.default is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.metadata
 import json
 import platform
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline.files import digest
+from pipeline.files import code_sha256, digest
 from pipeline.training import BACKENDS, backend, machine
 
 CODE = ("seeds.py", "space", "trial.py", "search.py", "learners", "training", "engines")
@@ -83,21 +82,11 @@ def key(what: Mapping[str, Any]) -> str:
 def code(names: tuple[str, ...]) -> str:
     """The SHA-256 of files and folders of the package, their comments, docstrings and layout left out."""
     root = Path(pipeline.__file__).parent
-    trees = {}
+    found = {}
     for name in names:
         for path in sorted([root / name] if name.endswith(".py") else (root / name).rglob("*.py")):
-            trees[str(path.relative_to(root))] = ast.dump(_undocumented(ast.parse(path.read_bytes())))
-    return digest(trees)
-
-
-def _undocumented(tree: ast.Module) -> ast.Module:
-    """The tree without its docstrings: what they say changes no result."""
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        if ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
-    return tree
+            found[str(path.relative_to(root))] = code_sha256(path)
+    return digest(found)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

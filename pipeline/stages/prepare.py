@@ -7,11 +7,14 @@ from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
 from pipeline.stages import fingerprint
 from pipeline.stages.project import Project
+from pipeline.stages.running import examine
 from pipeline.study import Study
 
 
-def check(project: Project, name: str) -> Study:
+def check(project: Project, name: str) -> tuple[Study, list[str]]:
     """Check the study file and write plan.json: every setting with its default, a table per stage.
+
+    The study, and what trying its learner shows, in lines, where its data are prepared.
 
     Its table "depends" holds what else each stage's results depend on: code, packages, machine.
 
@@ -19,8 +22,10 @@ def check(project: Project, name: str) -> Study:
         StudyError: with every problem of the file.
     """
     study = project.study(name)
+    is_prepared = (project.data(name) / data.CARD).is_file()
+    shown = examine(study, data.load_card(project.data(name))) if is_prepared else []
     write_json(project.folder(name) / "plan.json", {**study.plan(), "depends": fingerprint.dependencies()})
-    return study
+    return study, shown
 
 
 def prepare(project: Project, name: str) -> dict[str, int]:

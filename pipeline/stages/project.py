@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, StoreError, StudyError
-from pipeline.learners import LEARNERS
+from pipeline.learners import Found
 from pipeline.study import Study, check_name, load
 
 
@@ -81,7 +81,8 @@ class Project:
         Raises:
             StudyError: the file has problems.
         """
-        return load(self.folder(name) / "study.toml", LEARNERS)
+        folder = self.folder(name)
+        return load(folder / "study.toml", Found(self.root, folder))
 
     def refuse_read_only(self, name: str) -> None:
         """Pass over a study whose results can be written, before hours are spent on them.

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.data import load_card
 from pipeline.engines.store import Store
+from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest, held, write_json, write_text
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
@@ -82,7 +83,23 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), bench_of(project, study, card) as bench:
+        examine(study, card)
         yield bench
+
+
+def examine(study: Study, card: Mapping[str, Any]) -> list[str]:
+    """What trying the study's learner on its data shows, in lines, before anything is trained.
+
+    Raises:
+        StudyError: it cannot be trained as the study file says.
+    """
+    try:
+        return list(study.learner.examine(study, DataShape.of(card)))
+    except ModelError:
+        # Its place is in its traceback.
+        raise
+    except StudyError as error:
+        raise error.at(f"studies/{study.name}/study.toml") from error
 
 
 def held_alone(project: Project, name: str) -> AbstractContextManager[None]:
@@ -226,7 +243,8 @@ def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
     if task.keeps_weights:
         weights.mkdir(parents=True, exist_ok=True)
     settings = {
-        "learner": bench.study.learner.kind,
+        "learner": bench.study.learner.as_settings(),
+        "metric": bench.study.objective.metric,
         "weights_suffix": bench.study.learner.weights_suffix,
         "data_folder": str(bench.project.data(bench.study.name)),
         "num_classes": bench.card["num_classes"],

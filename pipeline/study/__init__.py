@@ -4,7 +4,8 @@ study = load(Path("studies/mnist-mlp/study.toml"), LEARNERS)
 """
 
 from pipeline.study.definition import Arm, Baseline, Confirm, Dataset, Objective, Search, Split, Study
-from pipeline.study.learner import DataShape, Direction, Learner
+from pipeline.study.learner import DataShape, Direction, Learner, Learners
+from pipeline.study.middle import corners
 from pipeline.study.reading import check_name, load, parse
 from pipeline.study.template import template
 
@@ -16,11 +17,13 @@ __all__ = [
     "Dataset",
     "Direction",
     "Learner",
+    "Learners",
     "Objective",
     "Search",
     "Split",
     "Study",
     "check_name",
+    "corners",
     "load",
     "parse",
     "template",

@@ -34,6 +34,12 @@ class Draft:
     search: Search
     objective: Objective
 
+    @property
+    def start(self) -> dict[str, Value]:
+        """A value for every hyperparameter before the tables have their say."""
+        start = dict(defaults(self.learner.hyperparameters))
+        return {**start, "model": self.model} if "model" in self.learner.hyperparameters else start
+
 
 def cross_checks(draft: Draft) -> Iterator[Problem]:
     """Every problem that shows only when two places of the file are seen together."""
@@ -41,11 +47,25 @@ def cross_checks(draft: Draft) -> Iterator[Problem]:
     yield from _fixed(draft)
     for entry in draft.space:
         yield from _parent(entry, draft)
-    plain = {**defaults(draft.learner.hyperparameters), "model": draft.model, **draft.baseline}
+    missing = list(_defaults(draft))
+    yield from missing
+    yield from _starts(draft)
+    if missing:
+        return
+    plain = {**draft.start, **draft.baseline}
     # A value that the baseline's other values switch off is never compared with anything.
     counted = draft.space.active(plain).keys() & draft.baseline.keys()
     yield from _inside({name: plain[name] for name in counted}, draft.space, "[baseline]")
-    yield from _starts(draft)
+
+
+def _defaults(draft: Draft) -> Iterator[Problem]:
+    """A hyperparameter of the user's own has no value but those that the file gives."""
+    for name, known in draft.learner.hyperparameters.items():
+        if known.default is None and name not in draft.tables["baseline"]:
+            must = "must be given: a hyperparameter of your own has no default."
+            yield Problem(
+                must, "nothing", f"Add {as_key(name)} = ... to [baseline].", f"[baseline] {as_key(name)}"
+            )
 
 
 def _objective(draft: Draft) -> Iterator[Problem]:

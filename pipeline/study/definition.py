@@ -177,7 +177,13 @@ class Study:
             {"name": d.name, **vars(d.values), "when": list(d.parent) if d.parent else None}
             for d in self.space
         ]
-        train = {"seed": self.seed, "trainer": self.trainer, "objective": self.objective.model_dump()}
+        train: dict[str, Any] = {
+            "seed": self.seed,
+            "trainer": self.trainer,
+            "objective": self.objective.model_dump(),
+        }
+        if sources := self.learner.sources():
+            train |= {"model": self.model, "sources": dict(sources)}
         return {
             "prepare": {**where, "split": self.split.model_dump()},
             "baseline": {**train, "repeats": self.confirm.repeats, **self.baseline.configuration},

@@ -23,6 +23,28 @@ def middle(space: Space) -> dict[str, Value]:
     return space.active({entry.name: _middle(entry.values) for entry in space})
 
 
+def corners(space: Space) -> list[dict[str, Value]]:
+    """The middle, the lowest and the highest values together, and each choice by itself: none twice."""
+    entries = list(space)
+    central = {entry.name: _middle(entry.values) for entry in entries}
+    ends = [{entry.name: _end(entry.values, index) for entry in entries} for index in (0, -1)]
+    choices = [
+        {**central, entry.name: value}
+        for entry in entries
+        if isinstance(entry.values, Choice)
+        for value in entry.values.values
+    ]
+    found = [space.active(point) for point in [central, *ends, *choices]]
+    return [point for index, point in enumerate(found) if point not in found[:index]]
+
+
+def _end(values: Range | Choice, index: int) -> Value:
+    if isinstance(values, Choice):
+        return values.values[index]
+    end = (values.low, values.high)[index]
+    return int(end) if values.is_int else end
+
+
 def _middle(values: Range | Choice) -> Value:
     if isinstance(values, Choice):
         return values.values[len(values.values) // 2]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Problem, StudyError, nearest
-from pipeline.space import Space, Value, defaults
+from pipeline.space import Space, Value
 from pipeline.study.arms import arm_checks
 from pipeline.study.checks import Draft, cross_checks
 from pipeline.study.definition import Baseline, Confirm, Objective, Search, Split, Study
 from pipeline.study.document import document
-from pipeline.study.learner import Learner
+from pipeline.study.learner import Learner, Learners
 from pipeline.study.middle import MIDDLE, middle
 from pipeline.study.tables import STAND_INS, TOP_LEVEL, Tables
 
@@ -39,7 +38,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def load(path: Path, learners: Mapping[str, Learner]) -> Study:
+def load(path: Path, learners: Learners) -> Study:
     """Read and check a study file; its folder's name is the study's name.
 
     Raises:
@@ -76,22 +75,18 @@ def _text(path: Path, name: str) -> str:
         raise StudyError.of(must, error.strerror, advice) from error
 
 
-def parse(text: str, name: str, learners: Mapping[str, Learner]) -> Study:
+def parse(text: str, name: str, learners: Learners) -> Study:
     """Check a study file's text.
 
     Args:
-        learners: who trains each word for a model that the file may have; the first is the default.
+        learners: find what the file names for its model.
 
     Raises:
         StudyError: with every problem that was found, each placed by table and key.
     """
     raw = document(text)
-    default = next(iter(learners))
-    word = raw.get("model", default)
-    model = word if isinstance(word, str) and word in learners else default
-    learner = learners[model]
-    tables = Tables(learner.hyperparameters, learners)
-    problems = tables.problems
+    model, learner, problems = _learner(raw, learners)
+    tables = Tables(learner.hyperparameters, problems)
     tables.top_level(raw)
     found = {key: _table(raw, key) for key, (kind, _) in TOP_LEVEL.items() if kind is dict}
     draft = _draft(raw, found, model, learner, tables)
@@ -102,7 +97,7 @@ def parse(text: str, name: str, learners: Mapping[str, Learner]) -> Study:
     problems += [*cross_checks(draft), *arm_checks(draft)]
     if problems:
         raise StudyError(*problems)
-    start = {**defaults(learner.hyperparameters), "model": model}
+    start = draft.start
     settled = {**start, **fixed}
     return Study(
         name=name,
@@ -122,6 +117,16 @@ def parse(text: str, name: str, learners: Mapping[str, Learner]) -> Study:
         compared=_compared(found["compare"], learner),
         text=text,
     )
+
+
+def _learner(raw: dict[str, Any], learners: Learners) -> tuple[str, Learner, list[Problem]]:
+    """The word for the model, its learner, and why it is only a stand-in."""
+    word = raw.get("model", learners.words[0])
+    try:
+        # That it must be text is told with the other keys at the top.
+        return word, learners.find(word if isinstance(word, str) else learners.words[0], raw), []
+    except StudyError as error:
+        return learners.words[0], learners.find(learners.words[0], raw), list(error.problems)
 
 
 def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:

@@ -81,10 +81,9 @@ class Tables:
         problems: what was found to be wrong so far.
     """
 
-    def __init__(self, hyperparameters: Mapping[str, Hyperparameter], models: Iterable[str]) -> None:
+    def __init__(self, hyperparameters: Mapping[str, Hyperparameter], problems: list[Problem]) -> None:
         self._known = hyperparameters
-        self._models = tuple(models)
-        self.problems: list[Problem] = []
+        self.problems = problems
 
     def _unknown(self, key: str, known: Iterable[str], where: str) -> Problem:
         return unknown(key, known, where, HYPERPARAMETERS_HOME if key in self._known else "")
@@ -113,12 +112,10 @@ class Tables:
             return "must be at least 0."
         if key == "trainer" and value not in TRAINERS:
             return "unknown trainer."
-        if key == "model" and value not in self._models:
-            return f"must be one of {', '.join(self._models)}."
         return ""
 
     def _top_advice(self, key: str, value: object, example: str) -> str:
-        words = {"trainer": TRAINERS, "model": self._models}.get(key)
+        words = {"trainer": TRAINERS}.get(key)
         return nearest(value, words) if words and isinstance(value, str) else f"Write {example}, for example."
 
     def checked(self, kind: type[T], table: Mapping[str, Any], where: str) -> T:

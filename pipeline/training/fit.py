@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,23 @@ from numpy.typing import NDArray
 
 from pipeline import seeds
 from pipeline.training.program import Builder, SeedOf
-from pipeline.training.schedule import learning_rate
+from pipeline.training.schedule import compile_as_configured, learning_rate
 from pipeline.trial import Metrics, Trial
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 # The batch size of validation moves no weight; larger is faster.
 VAL_BATCH_SIZE = 1_000
+
+
+@dataclass
+class _Fitted:
+    """A trial's model; whether its optimizer is the study's and not its builder's own."""
+
+    trial: Trial
+    model: keras.Model
+    is_ours: bool
+    epochs_done: int = 0
 
 
 class Fit:
@@ -36,15 +47,21 @@ class Fit:
         self._val = val
         self._num_classes = num_classes
         self._seed = seed
-        self._models: dict[int, tuple[Trial, keras.Model, int]] = {}
+        self._models: dict[int, _Fitted] = {}
         # How many trials one call trains.
         self.slots = 1
 
-    def start(self, trial: Trial) -> None:
-        """Make the trial's model from its configuration and seeds."""
-        shape = self._train[0].shape[1:]
-        model = self._builder.build(trial.configuration, shape, self._num_classes, seed_of(self._seed, trial))
-        self._models[trial.number] = (trial, model, 0)
+    def start(self, trial: Trial, made: tuple[keras.Model, bool] | None = None) -> None:
+        """Make the trial's model from its configuration and seeds.
+
+        Args:
+            made: the model, where it is made already, and whether its optimizer is the study's.
+        """
+        if made is None:
+            shape, chance = self._train[0].shape[1:], seed_of(self._seed, trial)
+            model = self._builder.build(trial.configuration, shape, self._num_classes, chance)
+            made = model, compile_as_configured(model, trial.configuration)
+        self._models[trial.number] = _Fitted(trial, *made)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
         """Train the first for one more epoch."""
@@ -52,14 +69,14 @@ class Fit:
 
     def epoch(self, number: int) -> Metrics:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
-        trial, model, done = self._models[number]
-        if trial.configuration["schedule"] != "constant":
-            rate = learning_rate(trial.configuration, done + 1, trial.epochs)
-            model.optimizer.learning_rate = rate
+        one = self._models[number]
+        trial, done = one.trial, one.epochs_done
+        if one.is_ours and trial.configuration["schedule"] != "constant":
+            one.model.optimizer.learning_rate = learning_rate(trial.configuration, done + 1, trial.epochs)
         # fit's own shuffling draws from a generator that all models of the process share.
         images, labels = self._train
         order = shuffled(self._seed, trial, done + 1, len(labels))
-        history = model.fit(
+        history = one.model.fit(
             images[order],
             labels[order],
             batch_size=int(trial.configuration["batch_size"]),
@@ -70,22 +87,29 @@ class Fit:
             shuffle=False,
             verbose=0,
         ).history
-        self._models[number] = (trial, model, done + 1)
+        one.epochs_done += 1
         return {name: float(values[-1]) for name, values in history.items()}
 
     def digest(self, number: int) -> str:
         """The SHA-256 of the trial's weights of now."""
-        return sha256(self._models[number][1].get_weights())
+        return sha256(self._models[number].model.get_weights())
 
     def save(self, number: int, path: Path) -> None:
         """Write the trial's weights as a Keras `.weights.h5` file."""
-        model = self._models[number][1]
-        # A view without an optimizer: its state would triple the file and be of no use to anyone.
-        keras.Model(model.inputs, model.outputs).save_weights(path)
+        save_weights(self._models[number].model, path)
 
     def drop(self, number: int) -> None:
         """Forget the trial."""
         self._models.pop(number, None)
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write a model's weights as a Keras `.weights.h5` file: the same weights, the same bytes."""
+    if getattr(model, "inputs", None):
+        # A view without an optimizer: its state would triple the file and be of no use to anyone. Without a
+        # name of its own it would be called after how many models its process has made.
+        model = keras.Model(model.inputs, model.outputs, name="model")
+    model.save_weights(path)
 
 
 def sha256(weights: Sequence[NDArray[Any]]) -> str:

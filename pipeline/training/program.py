@@ -22,7 +22,7 @@ class Builder(Protocol):
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
     ) -> keras.Model:
-        """A compiled model from raw inputs to class probabilities.
+        """A model from raw inputs to class probabilities; compiled to keep its own optimizer.
 
         Args:
             shape: of one input.

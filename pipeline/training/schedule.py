@@ -1,10 +1,36 @@
-"""How the learning rate changes over a trial."""
+"""The optimizer, the loss and the learning rate that a configuration asks for."""
 
 from __future__ import annotations
 
 from math import cos, pi
+from typing import TYPE_CHECKING
 
 from pipeline.space import Configuration
+
+if TYPE_CHECKING:
+    import keras
+
+LOSS = "sparse_categorical_crossentropy"
+
+
+def compile_as_configured(model: keras.Model, configuration: Configuration) -> bool:
+    """Give a model that has none the optimizer and the loss of the study; whether it had none.
+
+    One that its builder has compiled keeps its own, rate and all.
+    """
+    import keras
+
+    if model.compiled:
+        return False
+    model.compile(
+        optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
+        loss=LOSS,
+        metrics=["accuracy"],
+        # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
+        # other way to be fast; "auto" leaves out the layers that cannot be compiled.
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
+    )
+    return True
 
 
 def learning_rate(configuration: Configuration, epoch: int, num_epochs: int) -> float:

@@ -16,14 +16,16 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import pipeline
 from pipeline import files
 from pipeline.errors import PipelineError
-from pipeline.trial import Trial
+from pipeline.trial import Metrics, Trial
 from pipeline.workers import limits
 
 if TYPE_CHECKING:
@@ -44,11 +46,13 @@ class Worker:
         say: Callable[[Message], None],
         weights_folder: Path | None,
         weights_suffix: str = "",
+        metric: str = "",
     ) -> None:
         self._program = program
         self._say = say
         self._weights_folder = weights_folder
         self._weights_suffix = weights_suffix
+        self._metric = metric
         self._trials: dict[int, Trial] = {}
         self._names: dict[int, int] = {}
         self._wanted: deque[tuple[int, int]] = deque()
@@ -91,6 +95,7 @@ class Worker:
             return
         try:
             metrics = self._program.epochs(list(waiting))
+            self._check(metrics.values())
             weights = {one: self._ended(one, waiting[one]) for one in metrics}
         # Whatever one configuration does wrong fails its own trial; the search goes on.
         except Exception as error:
@@ -102,6 +107,16 @@ class Worker:
             self._wanted.remove((one, waiting[one]))
             said = {"said": "epoch", "number": one, "epoch": waiting[one], "metrics": its, "seconds": seconds}
             self._say({**said, "weights_sha256": weights[one]})
+
+    def _check(self, found: Iterable[Metrics]) -> None:
+        """Raise unless each epoch's metrics have the objective's.
+
+        Raises:
+            ValueError: it is not among them.
+        """
+        for metrics in found:
+            if self._metric and self._metric not in metrics:
+                raise ValueError(f"an epoch must report {self._metric}; it reports {', '.join(metrics)}")
 
     def _waiting(self) -> dict[int, int]:
         """The next epoch of each trial that waits for one, as many as one call may train at most."""
@@ -128,7 +143,7 @@ class Worker:
 
     def _fail(self, number: int, epoch: int, error: Exception, is_accident: bool = False) -> None:
         first_line = next(iter(str(error).splitlines()), "")
-        reason = f"{type(error).__name__}: {first_line[:300]}"
+        reason = f"{type(error).__name__}: {first_line[:300]}{_place(error)}"
         if is_accident or limits.is_accident(error):
             # Nobody knows what is left whole in here: the trial is tried again in a new process.
             self._say({"said": "broken", "reason": reason})
@@ -151,6 +166,15 @@ class Worker:
         self._program.save(number, aside)
         # The record that a trial has ended must never be there without its weights.
         files.place(aside, path)
+
+
+def _place(error: Exception) -> str:
+    """The last line of the user's own code that an error came through, to end a sentence; or empty."""
+    others = (Path(pipeline.__file__).parent, *map(Path, {sys.prefix, sys.base_prefix}))
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    own = (one for one in frames if not any(Path(one.filename).is_relative_to(other) for other in others))
+    last = next((one for one in own if Path(one.filename).is_file()), None)
+    return f" ({Path(last.filename).name}, line {last.lineno})" if last else ""
 
 
 def main() -> None:
@@ -208,7 +232,9 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
         limits.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
-    return Worker(program, say, Path(folder) if folder else None, settings["weights_suffix"])
+    return Worker(
+        program, say, Path(folder) if folder else None, settings["weights_suffix"], settings.get("metric", "")
+    )
 
 
 if __name__ == "__main__":

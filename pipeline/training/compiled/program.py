@@ -14,10 +14,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.fit import Fit, Split, seed_of, sha256, shuffled
+from pipeline.training.fit import Fit, Split, save_weights, seed_of, sha256, shuffled
 from pipeline.training.machine import backend
 from pipeline.training.program import Builder
-from pipeline.training.schedule import learning_rate
+from pipeline.training.schedule import compile_as_configured, learning_rate
 from pipeline.trial import Metrics, Trial
 
 _log = logging.getLogger(__name__)
@@ -26,8 +26,12 @@ _log = logging.getLogger(__name__)
 class Training(Protocol):
     """A trial's model, somewhere between its first and last epoch."""
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> Any:
-        """Train for one epoch; sums that the backend's `metrics` makes means of."""
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: Any) -> Any:
+        """Train for one epoch; sums that the backend's `metrics` makes means of.
+
+        Args:
+            learning_rate: None: the optimizer keeps its own.
+        """
 
     @property
     def weights(self) -> list[NDArray[Any]]:
@@ -44,6 +48,8 @@ class _Slot:
     training: Training
     # Those that it trains with in one call; None: it trains alone.
     pack: Any = None
+    # Whether its optimizer is the study's; its builder's own keeps its rate.
+    is_ours: bool = True
     epochs_done: int = 0
 
 
@@ -84,13 +90,14 @@ class Compiled:
             self._slots[trial.number] = _Slot(trial, network, pack)
             return
         model = self._builder.build(configuration, self._shape, self._num_classes, chance)
+        is_ours = compile_as_configured(model, configuration)
         refusal = self._on.refusal(model)
         if refusal:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
-            self._fit.start(trial)
+            self._fit.start(trial, (model, is_ours))
             return
         layered = self._on.Layered(self._resident, model, int(configuration["batch_size"]))
-        self._slots[trial.number] = _Slot(trial, layered)
+        self._slots[trial.number] = _Slot(trial, layered, is_ours=is_ours)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
         """Train the first for one more epoch, and with it those of the others that one call trains."""
@@ -119,9 +126,7 @@ class Compiled:
         if number not in self._slots:
             self._fit.save(number, path)
             return
-        model = self._whole(number).model
-        # A view without an optimizer: its state would triple the file and be of no use to anyone.
-        keras.Model(model.inputs, model.outputs).save_weights(path)
+        save_weights(self._whole(number).model, path)
 
     def drop(self, number: int) -> None:
         """Forget the trial."""
@@ -137,10 +142,10 @@ class Compiled:
             slot.pack.hand_back(slot.training)
         return slot.training
 
-    def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, float]:
-        """The order of the images in the next epoch, how many epochs are done, and the next one's rate."""
+    def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, Any]:
+        """The order of the images in the next epoch, how many are done, its rate or None."""
         done = slot.epochs_done
-        rate = learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs)
+        rate = learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs) if slot.is_ours else None
         return shuffled(self._seed, slot.trial, done + 1, self._num_train), done, rate
 
     def _ended(self, slot: _Slot, sums: Any) -> Metrics:

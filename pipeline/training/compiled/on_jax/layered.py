@@ -59,15 +59,15 @@ class Layered:
         self,
         order: NDArray[np.int64],
         epochs_done: int,  # noqa: ARG002  its optimizer counts its steps
-        learning_rate: float,
+        learning_rate: float | None,
     ) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
-            learning_rate: of an optimizer that has no schedule of its own.
+            learning_rate: of an optimizer that has no schedule of its own; None: it keeps its rate.
         """
-        if self._rate is not None:
+        if self._rate is not None and learning_rate is not None:
             self._state[2][self._rate] = jnp.float32(learning_rate)
         sums, indices = sweep.nothing(), jnp.asarray(order, jnp.int32)
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.

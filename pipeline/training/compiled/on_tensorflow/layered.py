@@ -10,49 +10,70 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.training.compiled.on_tensorflow import adam, sweep
+from pipeline.training.schedule import LOSS
 
 # Adam's settings that may be anything, the rate as long as it is a number.
 FREE = ("name", "learning_rate")
-LOSS = "sparse_categorical_crossentropy"
+# What an optimizer may do beside its steps, which nothing here does.
+BESIDE = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
 def refusal(model: keras.Model) -> str:
     """Why the model cannot be trained here, as the end of a sentence; empty if it can."""
-    if type(model.optimizer) is not keras.optimizers.Adam:
-        return f"its optimizer is {type(model.optimizer).__name__}, not Adam"
-    given, usual = model.optimizer.get_config(), keras.optimizers.Adam().get_config()
-    changed = [name for name, value in given.items() if value != usual[name] and name not in FREE]
-    if not isinstance(given["learning_rate"], float):
-        changed.append("learning_rate")
-    if changed:
-        return f"its Adam has settings of its own: {', '.join(changed)}"
     if model.loss != LOSS:
         return f"its loss is {model.loss}, not {LOSS}"
+    beside = [name for name in BESIDE if model.optimizer.get_config().get(name)]
+    if beside:
+        return f"its optimizer does more than steps: {', '.join(beside)}"
+    if model.run_eagerly:
+        return "it is to run eagerly"
+    if type(model).train_step is not keras.Model.train_step:
+        return "it has a train_step of its own"
     return ""
+
+
+def _is_plain_adam(optimizer: Any) -> bool:
+    """Whether the fused operation gives the optimizer's numbers."""
+    if type(optimizer) is not keras.optimizers.Adam:
+        return False
+    given, usual = optimizer.get_config(), keras.optimizers.Adam().get_config()
+    is_usual = all(value == usual[name] for name, value in given.items() if name not in FREE)
+    return is_usual and isinstance(given["learning_rate"], float)
 
 
 class Layered:
     """A Keras model that trains for an epoch a call.
 
     Args:
-        model: compiled with plain Adam and sparse cross-entropy.
+        model: compiled with sparse cross-entropy.
     """
 
     def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
         self.model = model
         self._resident = resident
         self._batch_size = batch_size
-        self._trained = adam.fresh([variable.value for variable in model.trainable_variables])
+        variables = [variable.value for variable in model.trainable_variables]
+        # The fused operation takes a quarter less time than the optimizer's own.
+        self._adam = adam.fresh(variables) if _is_plain_adam(model.optimizer) else None
+        self._variables = variables
+        if self._adam is None:
+            # Not in the call: a variable can be made in the first trace alone.
+            model.optimizer.build(model.trainable_variables)
         numbers = (tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32))
         signature = (tf.TensorSpec(resident.labels.shape, tf.int64), *numbers)
         self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float | None) -> sweep.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
+            learning_rate: None: the optimizer keeps its own.
         """
+        if learning_rate is None:
+            learning_rate = float(self.model.optimizer.learning_rate)
+        elif self._adam is None:
+            self.model.optimizer.learning_rate = learning_rate
         steps_done = epochs_done * -(-len(order) // self._batch_size)
         numbers = (tf.constant(steps_done), tf.constant(learning_rate))
         sums: sweep.Sums = self._epoch(tf.constant(order), *numbers)
@@ -68,8 +89,11 @@ class Layered:
         def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
             with tf.GradientTape() as tape:
                 loss, hits = self._mean(pixels, labels, training=True)
-            gradients = tape.gradient(loss, self._trained.variables)
-            adam.update(self._trained, gradients, learning_rate, steps_done + index)
+            gradients = tape.gradient(loss, self._variables)
+            if self._adam is not None:
+                adam.update(self._adam, gradients, learning_rate, steps_done + index)
+            else:
+                self.model.optimizer.apply(gradients, self.model.trainable_variables)
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         def judge(pixels: Any, labels: Any) -> sweep.Judged:

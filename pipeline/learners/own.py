@@ -1,0 +1,176 @@
+"""The user's own model: a file of the project's, whose hyperparameters are those of the study file.
+
+def build(config, input_shape, num_classes):   # -> keras.Model: raw inputs in, class probabilities out
+def train(model, config, data):                # optional: a generator of one dict of metrics for each epoch
+def cost(config, input_shape, num_classes):    # optional: multiply-adds of an epoch for each example
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline.errors import Problem, StudyError
+from pipeline.learners import own_code
+from pipeline.learners.measuring import Measuring
+from pipeline.learners.networks import NETWORKS, STEP_OVERHEAD
+from pipeline.space import Configuration, Hyperparameter, Value
+from pipeline.study import DataShape, Study, corners
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.training.program import Program, SeedOf, Shape
+
+# What training itself asks of every configuration; all others are the user's.
+TRAINING = ("batch_size", "learning_rate", "schedule", "epochs")
+KINDS: Mapping[str, type[int] | type[float]] = {"int": int, "float": float}
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A learner that trains what a function of the user's builds."""
+
+    path: Path
+    root: Path
+    function: str
+    hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    measuring: Measuring | None = field(default=None, compare=False)
+
+    kind = "own"
+    weights_suffix = NETWORKS.weights_suffix
+    metrics = NETWORKS.metrics
+
+    @classmethod
+    def of(cls, word: str, root: Path, folder: Path, tables: Mapping[str, Any]) -> Self:
+        """The learner that `model = "model.py:build"` names in the study file of a folder.
+
+        Raises:
+            StudyError: there is no such file or function.
+        """
+        path, function = own_code.find(word, root, folder)
+        settings = own_code.settings_of(path, root, function)
+        return cls(path, root.resolve(), function, declared(tables), Measuring(settings))
+
+    @classmethod
+    def again(cls, settings: Mapping[str, Any]) -> Self:
+        """The learner that `as_settings` described, in a worker."""
+        return cls(Path(settings["path"]), Path(settings["root"]), settings["function"])
+
+    def as_settings(self) -> dict[str, Any]:
+        """What a worker needs to open it, as a JSON value."""
+        return own_code.settings_of(self.path, self.root, self.function)
+
+    def sources(self) -> dict[str, str]:
+        """The SHA-256 of the model's file and of those of the project that it imports."""
+        return own_code.sources(self.path, self.root)
+
+    def cost(self, configuration: Configuration, data: DataShape) -> int:
+        """One epoch, in multiply-adds: weights times output positions of the model that is built.
+
+        A model that cannot be built costs its steps alone: its trial will say why.
+        """
+        assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
+        one = self.measuring.multiply_adds(configuration, data)
+        steps = ceil(data.num_train / int(configuration["batch_size"]))
+        return (3 * data.num_train + data.num_val) * one + steps * STEP_OVERHEAD
+
+    def open(self, settings: Mapping[str, Any]) -> tuple[Program, str]:
+        """Plain fit, the compiled epoch or the user's own loop, and the device that it runs on, in words."""
+        from pipeline.learners.own_program import open_program
+
+        return open_program(self, settings)
+
+    def restore(
+        self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str = ""
+    ) -> keras.Model:
+        """The configuration's model with the weights of a `.weights.h5` file; see `evaluation.restore`."""
+        from pipeline.training import evaluation
+
+        untrained = evaluation.untrained(self, configuration, data.input_shape, data.num_classes)
+        return evaluation.restore(untrained, weights_path, weights_sha256)
+
+    def build(
+        self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
+    ) -> keras.Model:
+        """The user's model, what has no seed seeded from the trial.
+
+        Raises:
+            TypeError, ValueError: it is no model of such inputs and classes; or what the user's code raises.
+        """
+        module, config = own_code.load(self.path, self.root), own_code.Config(configuration)
+        return self.built(module, config, shape, num_classes, seed_of("model"))
+
+    def built(
+        self, module: ModuleType, config: own_code.Config, shape: Shape, num_classes: int, seed: int
+    ) -> keras.Model:
+        """What the user's function makes of a configuration, checked."""
+        own_code.seed_all(seed)
+        return _checked(getattr(module, self.function)(config, shape, num_classes), shape, num_classes)
+
+    def is_dense(self, configuration: Configuration) -> bool:  # noqa: ARG002  the seam's name
+        """Never: what the user's code makes is trained layer by layer."""
+        return False
+
+    def examine(self, study: Study, data: DataShape) -> Iterator[str]:
+        """What is built at the centre and the corners of the space, in words.
+
+        Raises:
+            StudyError: it cannot be trained, or hyperparameters are declared and never read, or the reverse.
+        """
+        assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
+        configurations = [{**study.fixed, **point} for point in corners(study.space)]
+        names = [name for name in self.hyperparameters if name not in TRAINING]
+        full = [{**study.defaults, **one} for one in [study.baseline.configuration, *configurations]]
+        found = self.measuring.examine(full, data)
+        unread = [name for name in names if name not in found["read"]]
+        problems = [_disagreement("read and not declared", found["undeclared"], "Add it to the study file.")]
+        problems += [_disagreement("declared and never read", unread, "Read it, or remove it.")]
+        if wrong := [problem for problem in problems if problem]:
+            raise StudyError(*wrong).at(self.path.name)
+        yield from found["lines"]
+
+
+def _disagreement(must: str, names: list[str], advice: str) -> Problem | None:
+    if not names:
+        return None
+    return Problem(f"no hyperparameter may be {must}.", ", ".join(names), advice)
+
+
+def _checked(made: Any, shape: Shape, num_classes: int) -> keras.Model:
+    import keras
+
+    if not isinstance(made, keras.Model):
+        raise TypeError(f"a keras.Model must be returned, not {type(made).__name__}")
+    if not made.built:
+        made.build((None, *shape))
+    output = tuple(getattr(made, "output_shape", ()))
+    if output != (None, num_classes):
+        raise ValueError(f"the model must give (None, {num_classes}) probabilities, not {output}")
+    return made
+
+
+def declared(tables: Mapping[str, Any]) -> dict[str, Hyperparameter]:
+    """The hyperparameters that the tables of a study file name, and those of training."""
+    found = {name: NETWORKS.hyperparameters[name] for name in TRAINING}
+    space, fixed, baseline = (_table(tables, key) for key in ("space", "fixed", "baseline"))
+    for name in dict.fromkeys([*space, *baseline, *fixed, *_table(tables, "compare")]):
+        if name not in found and name not in ("engine", "sampler", "pruner"):
+            entry = space.get(name)
+            written = next((KINDS[kind] for kind in KINDS if isinstance(entry, dict) and kind in entry), None)
+            found[name] = Hyperparameter(written, _default(name, baseline, fixed))
+    return found
+
+
+def _default(name: str, *tables: Mapping[str, Any]) -> Value | None:
+    given = next((table[name] for table in tables if name in table), None)
+    return given if isinstance(given, (int, float, str)) and not isinstance(given, bool) else None
+
+
+def _table(tables: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = tables.get(key)
+    return table if isinstance(table, dict) else {}

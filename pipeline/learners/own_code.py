@@ -1,0 +1,181 @@
+"""A model file of the user's: found, read for what it depends on, imported, and quoted where it fails."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import random
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import pipeline
+from pipeline.errors import StudyError, nearest
+from pipeline.files import code_sha256
+from pipeline.space import Configuration, Value
+
+MODULE = "study_model"
+
+
+class Config(Mapping[str, Value]):
+    """A configuration as a model file is given it; notes which hyperparameters are read.
+
+    Attributes:
+        read: names that were asked for, in order.
+        undeclared: those of them that the study file does not have.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._values = dict(configuration)
+        self.read: dict[str, None] = {}
+        self.undeclared: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> Value:
+        self._note(name)
+        if name not in self._values:
+            known = ", ".join(self._values)
+            raise KeyError(f"{name} is read and not declared in the study file, which has {known}")
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._note(str(name))
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        # Whoever takes all of them has read all of them.
+        for name in self._values:
+            self._note(name)
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _note(self, name: str) -> None:
+        self.read[name] = None
+        if name not in self._values:
+            self.undeclared[name] = None
+
+
+def find(word: str, root: Path, folder: Path) -> tuple[Path, str]:
+    """The file and the function that "model.py:build" names, beside the study file or in the project.
+
+    Raises:
+        StudyError: there is no such file below the project's folder, or no such function in it.
+    """
+    name, _, function = word.rpartition(":")
+    places = [folder / name, root / name]
+    path = next((place.resolve() for place in places if place.is_file()), None)
+    if path is None:
+        must, advice = "the model's file must be there.", f"Put it beside the study file: {places[0]}."
+        raise StudyError.of(must, name, advice, "model")
+    if not path.is_relative_to(root.resolve()):
+        must, advice = "the model's file must lie in the project's folder.", "Copy it there."
+        raise StudyError.of(must, name, advice, "model")
+    functions = [node.name for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+    if function not in functions:
+        must = f"{name} must have the function {function}."
+        advice = nearest(function, functions) if functions else f"Write def {function}(config, ...)."
+        raise StudyError.of(must, ", ".join(functions) or "no function", advice, "model")
+    return path, function
+
+
+def sources(path: Path, root: Path) -> dict[str, str]:
+    """The SHA-256 of a file and of all files of the project that it imports, by their place in the project.
+
+    Comments, docstrings and layout are left out.
+    """
+    root, found, left = root.resolve(), {}, [path.resolve()]
+    while left:
+        each = left.pop()
+        if each in found:
+            continue
+        found[each] = code_sha256(each)
+        left += [one for one in _imported(each, (path.resolve().parent, root)) if one not in found]
+    return {str(each.relative_to(root)): found[each] for each in sorted(found)}
+
+
+def _tree(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        received = f"line {error.lineno}: {(error.text or '').strip()}"
+        raise StudyError.of(
+            f"must be Python: {error.msg}.", received, "Mend that line.", str(path)
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StudyError.of("must be a readable Python file.", error, "Mend it.", str(path)) from error
+
+
+def _imported(path: Path, folders: tuple[Path, ...]) -> Iterator[Path]:
+    """The files below the folders that a file's import statements may load."""
+    for node in ast.walk(_tree(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
+        for name in filter(None, names):
+            parts = name.split(".")
+            for folder in folders:
+                # A package's own file is loaded before its modules.
+                for end in range(1, len(parts) + 1):
+                    place = folder.joinpath(*parts[:end])
+                    yield from (
+                        one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()
+                    )
+
+
+def load(path: Path, root: Path) -> ModuleType:
+    """The file as a module; what lies beside it and in the project's folder can be imported by it."""
+    for folder in (root, path.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(MODULE, path)
+    assert spec is not None  # noqa: S101  the file ends in .py
+    assert spec.loader is not None  # noqa: S101  likewise
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def seed_all(seed: int) -> None:
+    """Seed what layers and code without a seed of their own draw from: Python's, NumPy's, the backend's."""
+    import keras
+
+    random.seed(seed)
+    np.random.seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.random.set_seed(seed)
+
+
+def quoted(error: BaseException, root: Path) -> str:
+    """What went wrong in the user's file: its traceback from the first line of the project's on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [index for index, frame in enumerate(frames) if _is_users(Path(frame.filename), root.resolve())]
+    # What came after the last line of the user's belongs to libraries; or to us, who have nothing to add.
+    shown = [frame for frame in frames[own[0] :] if not _is_ours(Path(frame.filename))] if own else []
+    last = traceback.format_exception_only(error)
+    return "".join([*traceback.format_list(shown), *last]).rstrip()
+
+
+def _is_users(file: Path, root: Path) -> bool:
+    """Whether a file is the project's own: not this package's, nor of the environment it runs in."""
+    return file.is_relative_to(root) and not file.is_relative_to(sys.prefix) and not _is_ours(file)
+
+
+def _is_ours(file: Path) -> bool:
+    return file.is_relative_to(Path(pipeline.__file__).parent)
+
+
+def settings_of(path: Path, root: Path, function: str) -> dict[str, Any]:
+    """What a worker needs to find the model again."""
+    return {"kind": "own", "root": str(root.resolve()), "path": str(path), "function": function}

@@ -1,0 +1,99 @@
+"""The user's own training loop behind the seam `Program`: a generator that gives metrics for each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import data
+from pipeline.learners import own_code
+from pipeline.training import framework
+from pipeline.training.fit import save_weights, seed_of, sha256
+from pipeline.training.program import Program
+from pipeline.training.schedule import compile_as_configured
+from pipeline.trial import Metrics, Trial
+
+if TYPE_CHECKING:
+    from pipeline.learners.own import OwnModel
+
+
+class OwnData(NamedTuple):
+    """What a user's `train` is given.
+
+    Attributes:
+        train, val: inputs (num_inputs, ...) and labels (num_inputs,), read-only.
+        num_classes: how many labels there are.
+    """
+
+    train: tuple[NDArray[Any], NDArray[np.int64]]
+    val: tuple[NDArray[Any], NDArray[np.int64]]
+    num_classes: int
+
+
+def open_program(learner: OwnModel, settings: Mapping[str, Any]) -> tuple[Program, str]:
+    """The user's own loop if the file has one, else what trains any Keras model; and the device, in words."""
+    module = own_code.load(learner.path, learner.root)
+    if not hasattr(module, "train"):
+        return framework.open_program(learner, settings)
+    device = framework.set_up(settings["threads"], settings["compiled_folder"])
+    splits = data.load(Path(settings["data_folder"]), ("train", "val"))
+    own = OwnData(splits["train"], splits["val"], settings["num_classes"])
+    return OwnLoop(learner, module.train, own, settings["seed"]), device
+
+
+@dataclass
+class _Running:
+    trial: Trial
+    model: keras.Model
+    metrics: Iterator[Mapping[str, Any]]
+    epochs_done: int = 0
+
+
+class OwnLoop:
+    """Trains trials by the user's generator, an epoch for each dict that it gives."""
+
+    slots = 1
+
+    def __init__(self, learner: OwnModel, train: Any, own: OwnData, seed: int) -> None:
+        self._learner, self._train, self._data, self._seed = learner, train, own, seed
+        self._running: dict[int, _Running] = {}
+
+    def start(self, trial: Trial) -> None:
+        """Make the trial's model and the user's generator."""
+        shape, configuration = self._data.train[0].shape[1:], trial.configuration
+        chance = seed_of(self._seed, trial)
+        model = self._learner.build(configuration, shape, self._data.num_classes, chance)
+        compile_as_configured(model, configuration)
+        metrics = self._train(model, own_code.Config(configuration), self._data)
+        self._running[trial.number] = _Running(trial, model, iter(metrics))
+
+    def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
+        """Train the first for one more epoch."""
+        one = self._running[numbers[0]]
+        one.epochs_done += 1
+        # Other trials of this process draw from the same generators between two epochs of this one.
+        own_code.seed_all(seed_of(self._seed, one.trial)(f"epoch {one.epochs_done}"))
+        given = next(one.metrics, None)
+        if given is None:
+            raise ValueError(f"train must give metrics for each of {one.trial.epochs} epochs; it has ended")
+        if not isinstance(given, Mapping):
+            raise TypeError(f"train must yield a dict of metrics, not {type(given).__name__}")
+        return {numbers[0]: {str(name): float(value) for name, value in given.items()}}
+
+    def digest(self, number: int) -> str:
+        """The SHA-256 of the trial's weights of now."""
+        return sha256(self._running[number].model.get_weights())
+
+    def save(self, number: int, path: Path) -> None:
+        """Write the trial's weights as a Keras `.weights.h5` file."""
+        save_weights(self._running[number].model, path)
+
+    def drop(self, number: int) -> None:
+        """Forget the trial."""
+        self._running.pop(number, None)
