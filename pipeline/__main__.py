@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -49,19 +50,42 @@ STUDY = click.argument("name", required=False, callback=_study)
 def cli() -> None:
     """Hyperparameter studies of Keras image classifiers that people can believe.
 
-    A study is one file, studies/NAME/study.toml. `dvc repro` runs its stages in order: check, prepare,
-    baseline, search, confirm, report. Each is also a command here.
+    A project is made by `study init`, a study in it by `study new`: one file, studies/NAME/study.toml. `study
+    repro`, or `dvc repro`, runs its stages in order: check, prepare, baseline, search, confirm, report.
     """
+
+
+@cli.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make a project in FOLDER, by default this one."""
+    from pipeline.stages.create import init as run
+
+    for line in run(folder):
+        click.echo(line)
 
 
 @cli.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write studies/NAME/study.toml, and list NAME in params.yaml."""
-    from pipeline.stages import desk
+    from pipeline.stages import create
 
-    for line in desk.new(_project(), name):
+    for line in create.new(_project(), name):
         click.echo(line)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.pass_context
+def repro(context: click.Context, name: str | None) -> None:
+    """Run what is due of one study, or of all in params.yaml, without DVC: the same records and results."""
+    from pipeline.stages.repro import repro as run
+
+    project = _project()
+    for each in [name] if name else project.listed():
+        stages = {str(verb.name): partial(context.invoke, verb, name=each) for verb in STAGES}
+        run(project, each, stages, lambda line: click.echo(line, err=True))
 
 
 @cli.command()
@@ -134,9 +158,9 @@ def report(name: str) -> None:
 @click.argument("name", required=False)
 def status(name: str | None) -> None:
     """What each study has: its stages and its recorded trials."""
-    from pipeline.stages import desk
+    from pipeline.stages import overview
 
-    for line in desk.status(_project(), name):
+    for line in overview.status(_project(), name):
         click.echo(line)
 
 
@@ -144,9 +168,9 @@ def status(name: str | None) -> None:
 @click.argument("name")
 def best(name: str) -> None:
     """The best trials so far, also while the search runs."""
-    from pipeline.stages import desk
+    from pipeline.stages import overview
 
-    for line in desk.best(_project(), name):
+    for line in overview.best(_project(), name):
         click.echo(line)
 
 
@@ -182,7 +206,7 @@ def doctor(name: str | None, fix: bool) -> None:
     """Find, and mend, what dead processes, full disks and hands have left behind."""
     from pipeline.stages.doctor import doctor as run
 
-    for line in run(_project(), name, fix):
+    for line in run(_project(is_healed=False), name, fix):
         click.echo(line)
 
 
@@ -228,6 +252,9 @@ def ui(port: int) -> None:
     os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606  no shell
 
 
+STAGES = (check, prepare, baseline, search, confirm, report)
+
+
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
@@ -265,13 +292,17 @@ def _leave(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the si
     os._exit(EXIT_INTERRUPTED)
 
 
-def _project() -> Project:
+def _project(is_healed: bool = True) -> Project:
+    from pipeline.stages.doctor import repository
     from pipeline.stages.project import Project
     from pipeline.training import slots
 
     # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
     slots()
-    return Project.here()
+    project = Project.here()
+    for sentence in repository.heal(project) if is_healed else ():
+        click.echo(sentence, err=True)
+    return project
 
 
 if __name__ == "__main__":

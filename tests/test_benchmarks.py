@@ -17,7 +17,7 @@ from benchmarks.peers.contestants import CONTESTANTS
 from benchmarks.target import __main__ as target
 from benchmarks.target import results as target_results
 from benchmarks.target.results import Search, steps
-from pipeline.stages.desk import num_in_flight
+from pipeline.stages.create import num_in_flight
 from pipeline.study import template
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from pipeline.errors import DataError, StoreError, StudyError
 from pipeline.learners import Found
 from pipeline.study import Study, check_name, load
@@ -83,6 +86,31 @@ class Project:
         """
         folder = self.folder(name)
         return load(folder / "study.toml", Found(self.root, folder))
+
+    def listed(self) -> list[str]:
+        """The studies that params.yaml lists.
+
+        Raises:
+            StudyError: it is no list of studies that are there.
+        """
+        path = self.root / "params.yaml"
+        advice = "Write a line `studies:`, and below it a line `  - NAME` for each study."
+        try:
+            found = YAML(typ="safe", pure=True).load(path.read_bytes())
+        except OSError as error:
+            raise StudyError.of("must be readable.", error.strerror, advice, str(path)) from error
+        # What YAML's reader stumbles on is the text; a null byte or deep nesting it says otherwise.
+        except (YAMLError, ValueError, RecursionError) as error:
+            raise StudyError.of("must be YAML.", error, advice, str(path)) from error
+        names = found.get("studies") if isinstance(found, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            received = "no list of names under `studies`" if isinstance(found, dict) else "no key `studies`"
+            raise StudyError.of("must hold a list of studies.", received, advice, str(path))
+        for name in names:
+            if not (self.folder(name) / "study.toml").is_file():
+                advice = f"Run: study new {name}. Or remove that line."
+                raise StudyError.of("must list studies that are there.", name, advice, str(path))
+        return names
 
     def refuse_read_only(self, name: str) -> None:
         """Pass over a study whose results can be written, before hours are spent on them.

@@ -34,6 +34,14 @@ def differences(project: Project) -> Iterator[Finding]:
         yield from _lock(project.root, lock)
 
 
+def heal(project: Project) -> Iterator[str]:
+    """Put right what keeps `dvc repro` from running, where that loses nothing; a sentence for each."""
+    for found in differences(project):
+        if found.mend is not None:
+            found.mend()
+            yield f"{found.sentence} Now {found.cure}."
+
+
 def _rwlock(path: Path) -> Iterator[Finding]:
     if not path.is_file() or _living(path):
         return
@@ -113,7 +121,11 @@ def _lock(root: Path, lock: Path) -> Iterator[Finding]:
     what = "empty" if not lock.read_bytes().strip() else "damaged"
     sentence = f"dvc.lock is {what}, so every dvc repro is refused."
     known = _from_git(root)
-    if known is None:
+    if known is None and not lock.read_bytes().strip():
+        yield Finding(
+            PLACE, sentence, "it is removed; nothing is trained again", partial(lock.unlink, missing_ok=True)
+        )
+    elif known is None:
         advice = "Remove it: the next dvc repro makes a new one, and what is recorded is not trained again."
         yield Finding(PLACE, sentence, advice)
     else:
