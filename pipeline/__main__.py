@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -30,6 +29,7 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
 }
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
+INTERRUPTED = "Interrupted. What was finished is recorded; the same command goes on from there."
 
 
 def _study(context: click.Context, parameter: click.Parameter, name: str | None) -> str:
@@ -40,6 +40,11 @@ def _study(context: click.Context, parameter: click.Parameter, name: str | None)
     if stage is None:
         raise click.MissingParameter(ctx=context, param=parameter)
     return stage.split("dvc.yaml:")[-1].partition("@")[2]
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 STUDY = click.argument("name", required=False, callback=_study)
@@ -61,8 +66,7 @@ def init(folder: Path) -> None:
     """Make a project in FOLDER, by default this one."""
     from pipeline.stages.create import init as run
 
-    for line in run(folder):
-        click.echo(line)
+    _say(run(folder))
 
 
 @cli.command()
@@ -71,8 +75,7 @@ def new(name: str) -> None:
     """Write studies/NAME/study.toml, and list NAME in params.yaml."""
     from pipeline.stages import create
 
-    for line in create.new(_project(), name):
-        click.echo(line)
+    _say(create.new(_project(), name))
 
 
 @cli.command()
@@ -95,11 +98,10 @@ def check(name: str) -> None:
     from pipeline.stages.prepare import check as run
 
     study, shown = run(_project(), name)
-    for line in shown:
-        click.echo(line)
-    trials = sum(arm.search.trials for arm in study.arms)
+    _say(shown)
     arms = "" if study.compared is None else f" in {len(study.arms)} arms"
-    click.echo(f"{name}: no problems. {trials} trials{arms}, {study.confirm.repeats} fresh seeds.")
+    trials = f"{sum(arm.search.trials for arm in study.arms)} trials{arms}"
+    click.echo(f"{name}: no problems. {trials}, {study.confirm.repeats} fresh seeds.")
 
 
 @cli.command()
@@ -160,8 +162,7 @@ def status(name: str | None) -> None:
     """What each study has: its stages and its recorded trials."""
     from pipeline.stages import overview
 
-    for line in overview.status(_project(), name):
-        click.echo(line)
+    _say(overview.status(_project(), name))
 
 
 @cli.command()
@@ -170,8 +171,7 @@ def best(name: str) -> None:
     """The best trials so far, also while the search runs."""
     from pipeline.stages import overview
 
-    for line in overview.best(_project(), name):
-        click.echo(line)
+    _say(overview.best(_project(), name))
 
 
 @cli.command()
@@ -180,8 +180,7 @@ def sync(name: str) -> None:
     """Deliver to MLflow what it has missed while it was away."""
     from pipeline.stages.sync import sync as run
 
-    for line in run(_project(), name):
-        click.echo(line)
+    _say(run(_project(), name))
 
 
 @cli.command()
@@ -195,8 +194,7 @@ def replay(name: str, trials: tuple[str, ...], sample: int | None) -> None:
     """
     from pipeline.stages.replay import replay as run
 
-    for line in run(_project(), name, trials, sample):
-        click.echo(line)
+    _say(run(_project(), name, trials, sample))
 
 
 @cli.command()
@@ -206,8 +204,7 @@ def doctor(name: str | None, fix: bool) -> None:
     """Find, and mend, what dead processes, full disks and hands have left behind."""
     from pipeline.stages.doctor import doctor as run
 
-    for line in run(_project(is_healed=False), name, fix):
-        click.echo(line)
+    _say(run(_project(is_healed=False), name, fix))
 
 
 @cli.command()
@@ -220,8 +217,7 @@ def gc(name: str | None, dry_run: bool) -> None:
     """
     from pipeline.stages.gc import gc as run
 
-    for line in run(_project(), name, dry_run):
-        click.echo(line)
+    _say(run(_project(), name, dry_run))
 
 
 @cli.command()
@@ -236,8 +232,7 @@ def predict(name: str, images: tuple[str, ...], number: int | None, output: Path
     """
     from pipeline.stages.predict import predict as run
 
-    for line in run(_project(), name, images, number, output):
-        click.echo(line)
+    _say(run(_project(), name, images, number, output))
 
 
 @cli.command()
@@ -258,38 +253,24 @@ STAGES = (check, prepare, baseline, search, confirm, report)
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
-    signal.signal(signal.SIGTERM, _interrupt)
-    # One that was started deaf to it, as a shell's background jobs are, stays so.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
+    lifeline.end_tidily(EXIT_INTERRUPTED)
     if "DVC_STAGE" in os.environ:
         lifeline.end_with_caller(EXIT_INTERRUPTED)
     try:
         cli.main(standalone_mode=False)
     except PipelineError as error:
-        click.echo(str(error), err=True)
-        sys.exit(EXIT_USER)
+        sys.exit(_told(str(error), EXIT_USER))
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USER)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "Interrupted. What was finished is recorded; the same command goes on from there.", err=True
-        )
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_told(INTERRUPTED, EXIT_INTERRUPTED))
     sys.exit(0)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the signal module's names
-    """The first time: end tidily. The second time: at once; what is recorded is safe either way."""
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(sign) is _interrupt:
-            signal.signal(sign, _leave)
-    raise KeyboardInterrupt
-
-
-def _leave(number: int, frame: FrameType | None) -> Any:  # noqa: ARG001  the signal module's names
-    os._exit(EXIT_INTERRUPTED)
+def _told(sentence: str, status: int) -> int:
+    click.echo(sentence, err=True)
+    return status
 
 
 def _project(is_healed: bool = True) -> Project:

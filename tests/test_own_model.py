@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import environment, run_in
+from conftest import ROOT, environment, run_in
 
 from pipeline.errors import StudyError
 from pipeline.learners import Found
@@ -222,6 +224,8 @@ def test_a_loop_of_ones_own_trains_and_is_the_same_twice(own: Path) -> None:
     run(own, "prepare", "search")
     trials = (own / "studies/own/trials.csv").read_text()
     assert trials.count(",complete,") == 4
+    # It reports no val_loss, which no later stage needs.
+    run(own, "baseline", "confirm", "report")
     again = project(own.parent / "again", MODEL + TRAIN)
     env = {**environment(), "STUDY_WORKERS": "1"}
     for stage in ("prepare", "search"):
@@ -262,6 +266,21 @@ def test_a_mistake_in_the_file_is_shown_with_its_line(
     said = refused(own)
     assert all(part in said for part in told), said
     assert not (own / "studies/own/plan.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["own-network", "own-loop"])
+def test_an_example_that_ships_is_short_and_trains(tmp_path: Path, example: str) -> None:
+    """Copied into a project it is examined and searched; its model has 25 lines at most."""
+    folder = tmp_path / "studies" / example
+    shutil.copytree(ROOT / "examples" / example, folder)
+    assert len((folder / "model.py").read_text().splitlines()) <= 25
+    path = folder / "study.toml"
+    path.write_text(re.sub(r"trials +=.*", "trials = 2", path.read_text()))
+    for stage in ("prepare", "search"):
+        done = run_in(tmp_path, "study", stage, example)
+        assert done.returncode == 0, done.stdout
+    assert "2 complete" in done.stdout
 
 
 @pytest.mark.slow

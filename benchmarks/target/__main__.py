@@ -22,7 +22,7 @@ from benchmarks.peers.contestants import TENSORFLOW, Contestant
 from benchmarks.peers.workload import RAW, STUDY, Workload
 from benchmarks.target.progress import FILE
 from benchmarks.target.results import TARGETS, Search, Step, chart, steps, summarize, table
-from pipeline.stages.desk import num_in_flight
+from pipeline.stages.create import num_in_flight
 from pipeline.study import template
 
 EPOCHS = 20

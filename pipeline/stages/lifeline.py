@@ -1,11 +1,13 @@
-"""A stage that DVC has started ends with it: nothing goes on writing beside the next `dvc repro`."""
+"""How a command ends: tidily when it is told to, and with the `dvc` that has started it."""
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 EVERY_SECONDS = 0.2
 SHELLS = ("sh", "bash", "dash", "zsh", "fish", "ksh", "ash")
@@ -40,3 +42,22 @@ def _parent_of_shell(pid: int) -> int | None:
         # Not on this system, or gone by now.
         return None
     return int(rest.split()[1]) if name in SHELLS else None
+
+
+def end_tidily(status: int) -> None:
+    """Let SIGTERM and Ctrl-C raise KeyboardInterrupt; the second one exits with `status`, at once.
+
+    What is recorded is safe either way.
+    """
+    signals = [signal.SIGTERM]
+    # One that was started deaf to it, as a shell's background jobs are, stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signals.append(signal.SIGINT)
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, lambda *_: os._exit(status))
+        raise KeyboardInterrupt
+
+    for each in signals:
+        signal.signal(each, interrupt)
