@@ -11,6 +11,8 @@ from pipeline.space import Value
 
 State = Literal["complete", "pruned", "failed"]
 Metrics = Mapping[str, float]
+# What the reason of a trial begins with that a limit on its time has cut: on another machine it might not be.
+OUT_OF_TIME = "took longer than"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,10 @@ class Program:
         asked = self.trials[number]
         self.done[number] += 1
         time.sleep(asked.get("seconds", 0))
+        first_only = self.folder / f"{asked['width']}-moody"
+        if asked.get("is_moody") and self.done[number] == 2 and not first_only.exists():
+            first_only.write_text(str(os.getpid()))
+            raise ValueError("this process is broken")
         if asked.get("raises") == self.done[number]:
             raise ValueError("too wide\\nby far")
         deaths = list(self.folder.glob(f"{asked['width']}-death-*"))
@@ -86,7 +90,7 @@ def opened(tmp_path):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
 
-    def opened(num_workers=2, **settings):
+    def opened(num_workers=2, trial_minutes=None, **settings):
         places = [{"PYTHONPATH": f"{tmp_path / 'site'}:{Path.cwd()}"}] * num_workers
         settings = {
             "folder": str(tmp_path),
@@ -95,7 +99,7 @@ def opened(tmp_path):
             "weights_folder": str(tmp_path),
             **settings,
         }
-        return LocalPool(settings, places, tmp_path / "log")
+        return LocalPool(settings, places, tmp_path / "log", trial_minutes)
 
     return opened
 
@@ -173,6 +177,43 @@ def test_a_trial_that_raises_is_failed_with_its_reason(opened):
     assert re.fullmatch(r"ValueError: too wide \(sitecustomize\.py, line \d+\)", done[1].reason)
     assert scores(done)[::2] == expected(3)[::2]
     assert not done[1].is_accident
+
+
+def test_a_failure_is_believed_when_a_second_worker_has_it_too(opened):
+    """Two workers have tried it; both live on."""
+    with opened(2) as pool:
+        done = run(pool, trials({}, {"raises": 2}, {}))
+        pids = [worker.process.pid for worker in pool._workers]
+        assert [worker.process.poll() for worker in pool._workers] == [None, None]
+    assert (done[1].state, scores(done)[1], len(pids)) == ("failed", [11], 2)
+    assert scores(done)[::2] == expected(3)[::2]
+
+
+def test_a_worker_that_fails_what_another_trains_is_replaced(opened, tmp_path):
+    """The trial is complete, and so are the others; the broken process is gone."""
+    with opened(2) as pool:
+        done = run(pool, trials({}, {"is_moody": 1}, {}, {}, {}, {}))
+        pids = [str(worker.process.pid) for worker in pool._workers]
+    assert scores(done) == expected(6)
+    assert (tmp_path / "1-moody").read_text() not in pids
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_an_epoch_that_never_ends_fails_its_trial_alone(opened, num_workers):
+    """Also where its process gives signs of life; what ran beside it is trained again."""
+    with opened(num_workers, trial_minutes=0.02) as pool:
+        done = run(pool, trials({}, {"seconds": 3600}, {}, {}))
+    assert [one.state for one in done] == ["complete", "failed", "complete", "complete"]
+    assert done[1].reason == "took longer than 0.02 minutes"
+    assert not done[1].is_accident
+    assert scores(done)[2:] == expected(4)[2:]
+
+
+def test_the_limit_counts_all_epochs_of_a_trial(opened):
+    """Each of them is within it."""
+    with opened(1, trial_minutes=0.02) as pool:
+        done = run(pool, trials({"seconds": 0.5}, {}, epochs=9))
+    assert [one.state for one in done] == ["failed", "complete"]
 
 
 def test_a_late_answer_is_not_taken_for_another_trials(opened):

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+import math
 import queue
 import subprocess
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import pipeline
 from pipeline.errors import DataError, Problem, StoreError
-from pipeline.training.machine import backend
-from pipeline.trial import EpochResult, Trial
+from pipeline.trial import OUT_OF_TIME, EpochResult, Trial
 from pipeline.workers import limits
-
-Message = dict[str, Any]
+from pipeline.workers.process import Message, Worker, launch
 
 # One in work, one waiting, so that a worker never idles while the coordinator thinks: of each of its trials
 # where it trains several in one call, else of all of them together.
@@ -30,12 +24,6 @@ ORDERS = 2
 MAX_TRIES = 2
 # A worker gives a sign of life so many times before its silence is taken for its end.
 SIGNS = 10
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 @dataclass
@@ -52,8 +40,13 @@ class _Job:
     tries: int = 1
     # After a death in a call of several, which may be the fault of any: from then on its fault is its own.
     is_alone: bool = False
-    # Why no further epoch of it will ever come.
-    death: str = ""
+    # What its epochs have taken since it was last begun.
+    seconds: float = 0.0
+    # How it failed first, and on which worker, as long as that is the one that was.
+    failure: EpochResult | None = None
+    doubted: int | None = None
+    # The end of it, whichever epoch is asked for.
+    end: EpochResult | None = None
     results: dict[int, EpochResult] = field(default_factory=dict)
 
     @property
@@ -65,21 +58,6 @@ class _Job:
         return (self.trial.epochs - self.ordered) * self.cost
 
 
-@dataclass
-class _Worker:
-    """A worker process, seen from here."""
-
-    process: subprocess.Popen[str]
-    listener: threading.Thread
-    heard_at: float
-    orders: deque[tuple[int, int]] = field(default_factory=deque)
-    # How often in a row a process of this place was started; and how many trials it trains in one call.
-    starts: int = 1
-    slots: int = 0
-    # Why it ends, where that is known before its exit status.
-    last_words: str = ""
-
-
 class LocalPool:
     """Worker processes behind the virtual clock; a context manager that leaves none behind.
 
@@ -87,17 +65,25 @@ class LocalPool:
         settings: what a worker needs to open its program (see `worker`), as JSON values.
         places: one entry per worker, the environment that gives it a device of its own.
         log_folder: where the workers' standard error goes.
+        trial_minutes: how long the epochs of a trial may take together; None: any time.
     """
 
-    def __init__(self, settings: Message, places: list[Mapping[str, str]], log_folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Message,
+        places: list[Mapping[str, str]],
+        log_folder: Path,
+        trial_minutes: float | None = None,
+    ) -> None:
         self._settings = settings
         self._places = places
         self.log_folder = log_folder
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._jobs: dict[int, _Job] = {}
         self._tokens: dict[int, _Job] = {}
         self._num_tokens = 0
         self._silence_seconds = limits.silence_seconds()
+        self._trial_minutes = trial_minutes
         self._memory_bytes = limits.memory_bytes()
         # Seconds in which this process listened: a stop of its own is not its workers' silence.
         self._listened = 0.0
@@ -111,7 +97,7 @@ class LocalPool:
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
-            _clear_away(worker)
+            worker.clear_away()
 
     def start(self, trial: Trial, began: int, cost: int) -> None:
         """Give a trial to the worker with the least left to do."""
@@ -119,23 +105,27 @@ class LocalPool:
             # Not before there is something to train: a search that is all recorded starts no TensorFlow.
             self.log_folder.mkdir(parents=True, exist_ok=True)
             self._workers = [self._launched(index) for index in range(len(self._places))]
-        loads = [0] * len(self._workers)
-        for job in self._jobs.values():
-            loads[job.worker] += job.left
-        job = _Job(self._num_tokens, trial, began, cost, loads.index(min(loads)))
+        job = _Job(self._num_tokens, trial, began, cost, self._least_busy())
         self._num_tokens += 1
         self._jobs[trial.number] = self._tokens[job.token] = job
         self._introduce(job)
         self._order()
 
+    def _least_busy(self, but: int | None = None) -> int:
+        loads = [0 if index != but else math.inf for index in range(len(self._workers))]
+        for job in self._jobs.values():
+            loads[job.worker] += job.left
+        return loads.index(min(loads))
+
     def result(self, number: int, epoch: int) -> EpochResult:
         """Wait for one epoch's result; meanwhile the workers work ahead."""
         job = self._jobs[number]
-        while epoch not in job.results and not job.death:
+        while epoch not in job.results and job.end is None:
             self._order()
             self._wait()
-        known = job.results.pop(epoch, None)
-        return known or EpochResult(number, epoch, reason=job.death, is_accident=True)
+        known = job.results.pop(epoch, None) or job.end
+        assert known is not None  # noqa: S101  the loop's condition
+        return replace(known, epoch=epoch)
 
     def stop(self, number: int) -> None:
         """Forget a trial; an epoch of it that is being trained is trained in vain."""
@@ -144,38 +134,17 @@ class LocalPool:
         self._tell(job.worker, {"do": "drop", "number": job.token})
         self._order()
 
-    def _launched(self, index: int, starts: int = 1) -> _Worker:
-        # The coordinator's own package, whatever stands in the folder that it was started in.
-        paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
-        environment = {**os.environ, **ENVIRONMENT, **chosen, **self._places[index]}
-        with self._log(index).open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "pipeline.workers.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=environment,
-                # A Ctrl-C in the terminal is for the coordinator alone.
-                start_new_session=True,
-            )
-        listener = threading.Thread(target=self._listen, args=(index, process), daemon=True)
-        listener.start()
+    def _launched(self, index: int, starts: int = 1) -> Worker:
         own = {"sign_seconds": self._silence_seconds / SIGNS, "memory_bytes": self._memory_bytes}
-        _write(process, {"do": "open", **self._settings, **own})
-        return _Worker(process, listener, self._listened, starts=starts)
+        settings = {**self._settings, **own}
+        hear = partial(self._listen, index)
+        return Worker(*launch(self._places[index], self._log(index), settings, hear), self._listened, starts)
 
     def _log(self, index: int) -> Path:
         return self.log_folder / f"worker-{index}.log"
 
-    def _listen(self, index: int, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None  # noqa: S101  Popen was given a pipe
-        for line in process.stdout:
-            # A worker that is killed may leave half a line.
-            if line.endswith("\n"):
-                self._inbox.put((index, process, json.loads(line)))
-        self._inbox.put((index, process, None))
+    def _listen(self, index: int, process: subprocess.Popen[str], message: Message | None) -> None:
+        self._inbox.put((index, process, message))
 
     def _introduce(self, job: _Job) -> None:
         trial = job.trial
@@ -185,7 +154,7 @@ class LocalPool:
         self._tell(job.worker, message)
 
     def _tell(self, index: int, message: Message) -> None:
-        _write(self._workers[index].process, message)
+        self._workers[index].tell(message)
 
     def _order(self) -> None:
         """Keep every worker busy with the epoch of its trials that is due first."""
@@ -198,12 +167,16 @@ class LocalPool:
                     break
                 job = min(jobs, key=lambda job: (job.due, job.trial.number))
                 job.ordered += 1
+                if not worker.orders:
+                    worker.busy_since = self._listened
                 worker.orders.append((job.token, job.ordered))
                 self._tell(index, {"do": "epoch", "number": job.token, "epoch": job.ordered})
 
     def _wait(self) -> None:
-        """Hear the next message, and give up the workers of which nothing is heard."""
+        """Hear the next message; give up workers of which nothing is heard, and trials whose time is up."""
         began, longest = time.monotonic(), self._silence_seconds / SIGNS
+        if self._trial_minutes is not None:
+            longest = min(longest, 60 * self._trial_minutes / SIGNS)
         with contextlib.suppress(queue.Empty):
             self._hear(*self._inbox.get(timeout=longest))
         self._listened += min(time.monotonic() - began, longest)
@@ -211,6 +184,22 @@ class LocalPool:
             if self._listened - worker.heard_at > self._silence_seconds and self._inbox.empty():
                 worker.last_words = f"nothing was heard of it for {self._silence_seconds:g} s"
                 worker.process.kill()
+            elif self._trial_minutes is not None and worker.orders and worker.slots:
+                self._check_time(worker, self._trial_minutes)
+
+    def _check_time(self, worker: Worker, minutes: float) -> None:
+        """End a trial that takes too long, in the middle of an epoch too: its process ends with it."""
+        job = self._tokens.get(worker.orders[0][0])
+        if job is None or job.end is not None:
+            return
+        if job.seconds + self._listened - worker.busy_since > 60 * minutes:
+            job.end = EpochResult(job.trial.number, 0, reason=f"{OUT_OF_TIME} {minutes:g} minutes")
+            job.ordered = job.trial.epochs
+            self._dismiss(worker, job.end.reason)
+
+    def _dismiss(self, worker: Worker, why: str) -> None:
+        worker.last_words, worker.is_dismissed = why, True
+        worker.process.kill()
 
     def _hear(self, index: int, process: subprocess.Popen[str], message: Message | None) -> None:
         worker = self._workers[index]
@@ -226,30 +215,44 @@ class LocalPool:
         elif message["said"] == "ready":
             self.device = message["device"]
             worker.slots = message["slots"]
+            worker.busy_since = self._listened
         elif message["said"] == "refused":
             raise DataError(Problem(**message["problem"]))
         else:
             worker.orders.remove((message["number"], message["epoch"]))
-            self._note(message)
+            worker.busy_since = self._listened
+            self._note(index, message)
 
-    def _note(self, message: Message) -> None:
+    def _note(self, index: int, message: Message) -> None:
         job = self._tokens.get(message["number"])
-        if job is None or message["said"] == "dropped":
+        if job is None or job.end is not None or message["said"] == "dropped" or job.worker != index:
             return
         number, epoch = job.trial.number, message["epoch"]
         if message["said"] == "failed":
-            job.results[epoch] = EpochResult(number, epoch, reason=message["reason"])
-            job.ordered = job.trial.epochs
-        else:
-            metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
-            job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
+            self._failed(job, EpochResult(number, epoch, reason=message["reason"]))
+            return
+        metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
+        job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
+        job.seconds += seconds
+        if job.failure is not None and epoch == job.failure.epoch and job.doubted is not None:
+            self._dismiss(self._workers[job.doubted], f"it failed trial {number}, which another trained")
+
+    def _failed(self, job: _Job, failure: EpochResult) -> None:
+        """Believe a failure that a second worker has too: the first may be what is broken."""
+        if job.failure is not None or len(self._workers) == 1:
+            job.end, job.ordered = failure, job.trial.epochs
+            return
+        job.failure, job.doubted = failure, job.worker
+        self._tell(job.worker, {"do": "drop", "number": job.token})
+        job.worker = self._least_busy(but=job.worker)
+        self._begin_again(job)
 
     def _replace(self, index: int) -> None:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""
         worker = self._workers[index]
         reason = f"exit status {worker.process.wait()}"
         reason = worker.last_words or reason
-        _clear_away(worker)
+        worker.clear_away()
         if not worker.slots and worker.starts == MAX_TRIES:
             raise StoreError.of(
                 "a training process must start.",
@@ -260,37 +263,28 @@ class LocalPool:
         guilty = self._guilty(worker)
         self._workers[index] = self._launched(index, 1 if worker.slots else worker.starts + 1)
         for job in self._jobs.values():
+            if job.doubted == index:
+                # Another process has its place now.
+                job.doubted = None
             if job.worker != index:
                 continue
             job.tries += job is guilty
             if job.tries > MAX_TRIES:
-                job.death = f"the training process died {MAX_TRIES} times ({reason})"
+                reason = f"the training process died {MAX_TRIES} times ({reason})"
+                job.end = EpochResult(job.trial.number, 0, reason=reason, is_accident=True)
                 job.ordered = job.trial.epochs
-            else:
-                job.ordered = 0
+            elif job.end is None:
                 job.is_alone = job.is_alone or worker.slots > 1
-                self._introduce(job)
+                self._begin_again(job)
 
-    def _guilty(self, worker: _Worker) -> _Job | None:
+    def _begin_again(self, job: _Job) -> None:
+        job.ordered, job.seconds = 0, 0.0
+        self._introduce(job)
+
+    def _guilty(self, worker: Worker) -> _Job | None:
         """The trial in work when a process died; None: there was none, or several were."""
+        if worker.is_dismissed:
+            return None
         # A process that never was ready has trained nothing.
         job = self._tokens.get(worker.orders[0][0]) if worker.orders and worker.slots else None
         return job if job and (job.is_alone or worker.slots == 1) else None
-
-
-def _write(process: subprocess.Popen[str], message: Message) -> None:
-    assert process.stdin is not None  # noqa: S101  Popen was given a pipe
-    # The listener will report a death; what was said to the dead is said again to the next.
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
-
-
-def _clear_away(worker: _Worker) -> None:
-    """Leave nothing of a process that is dead or dying: no zombie, no thread, no open pipe."""
-    worker.process.wait()
-    worker.listener.join()
-    for pipe in (worker.process.stdin, worker.process.stdout):
-        assert pipe is not None  # noqa: S101  Popen was given pipes
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()

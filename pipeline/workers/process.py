@@ -1,0 +1,113 @@
+"""A worker process as its coordinator sees it: started, spoken to, cleared away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pipeline
+from pipeline.training.machine import backend
+
+Message = dict[str, Any]
+# None: the process has said its last.
+Hear = Callable[["subprocess.Popen[str]", Message | None], None]
+
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass
+class Worker:
+    """A worker process as its coordinator sees it.
+
+    Attributes:
+        heard_at: when anything was last heard of it, in seconds that its coordinator has listened.
+        starts: how often in a row a process of this place was started.
+        orders: token and epoch of what it was told to train and has not answered, the first in work.
+        slots: how many trials it trains in one call; 0 until it is ready.
+    """
+
+    process: subprocess.Popen[str]
+    listener: threading.Thread
+    heard_at: float
+    starts: int = 1
+    orders: deque[tuple[int, int]] = field(default_factory=deque)
+    slots: int = 0
+    # Since when it does its first order, on the clock of `heard_at`.
+    busy_since: float = 0.0
+    # Why it ends, where that is known before its exit status; and whether none of its trials is to blame.
+    last_words: str = ""
+    is_dismissed: bool = False
+
+    def tell(self, message: Message) -> None:
+        """Give it an order."""
+        _write(self.process, message)
+
+    def clear_away(self) -> None:
+        """Leave nothing of a process that is dead or dying: no zombie, no thread, no open pipe."""
+        self.process.wait()
+        self.listener.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None  # noqa: S101  Popen was given pipes
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def launch(
+    place: Mapping[str, str], log: Path, settings: Message, hear: Hear
+) -> tuple[subprocess.Popen[str], threading.Thread]:
+    """A process that opens its program, and the thread that listens to it.
+
+    Args:
+        place: the environment that gives it a device of its own.
+        log: where its standard error goes.
+        hear: takes its messages.
+    """
+    # The coordinator's own package, whatever stands in the folder that it was started in.
+    paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.workers.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **ENVIRONMENT, **chosen, **place},
+            # A Ctrl-C in the terminal is for the coordinator alone.
+            start_new_session=True,
+        )
+    listener = threading.Thread(target=_listen, args=(process, hear), daemon=True)
+    listener.start()
+    _write(process, {"do": "open", **settings})
+    return process, listener
+
+
+def _listen(process: subprocess.Popen[str], hear: Hear) -> None:
+    assert process.stdout is not None  # noqa: S101  Popen was given a pipe
+    for line in process.stdout:
+        # A worker that is killed may leave half a line.
+        if line.endswith("\n"):
+            hear(process, json.loads(line))
+    hear(process, None)
+
+
+def _write(process: subprocess.Popen[str], message: Message) -> None:
+    assert process.stdin is not None  # noqa: S101  Popen was given a pipe
+    # The listener will report a death; what was said to the dead is said again to the next.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
