@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.trial import EpochResult, Metrics, Outcome, Trial, is_finite
+from pipeline.trial import At, EpochResult, Metrics, Outcome, State, Trial, is_finite, is_over, scored_epoch
+
+# What the reason of a trial begins with whose metrics are no numbers any more.
+DIVERGED = "diverged at epoch"
 
 
 class Engine(Protocol):
@@ -62,12 +65,14 @@ class Rules:
         is_maximized: whether more is better.
         parallel: trials in flight.
         patience: ask for no more after so many outcomes without a better score; None: never stop so.
+        at: the epoch whose score is the trial's.
     """
 
     metric: str
     is_maximized: bool
     parallel: int
     patience: int | None = None
+    at: At = "last"
 
 
 def _never(num_outcomes: int) -> bool:  # noqa: ARG001  the seam's name
@@ -145,21 +150,26 @@ class Loop:
         """The trial's outcome, if this result ends it."""
         curve = self._curves[trial.number]
         if result.reason or not is_finite(result.metrics):
-            reason = result.reason or f"diverged at epoch {result.epoch}: {_not_finite(result.metrics)}"
+            reason = result.reason or f"{DIVERGED} {result.epoch}: {_not_finite(result.metrics)}"
             return self._outcome(trial, "failed", reason, result.is_accident)
         curve.append(result)
-        is_wanted = self.engine.report(trial, result.epoch, result.metrics[self.rules.metric])
-        if result.epoch >= trial.epochs:
+        scores = [one.metrics[self.rules.metric] for one in curve]
+        is_wanted = self.engine.report(trial, result.epoch, scores[-1])
+        if is_over(trial, scores, self.rules.is_maximized):
             return self._outcome(trial, "complete", "")
         return None if is_wanted else self._outcome(trial, "pruned", f"pruned at epoch {result.epoch}")
 
-    def _outcome(self, trial: Trial, state: str, reason: str, is_accident: bool = False) -> Outcome:
+    def _outcome(self, trial: Trial, state: State, reason: str, is_accident: bool = False) -> Outcome:
         results = self._curves[trial.number]
         curve: tuple[Metrics, ...] = tuple(result.metrics for result in results)
-        score = curve[-1][self.rules.metric] if curve and state != "failed" else None
+        score, epoch = None, None
+        if curve and state != "failed":
+            scores = [metrics[self.rules.metric] for metrics in curve]
+            epoch = scored_epoch(scores, self.rules.is_maximized, self.rules.at)
+            score = scores[epoch - 1]
         seconds = sum(result.seconds for result in results)
         weights_sha256 = results[-1].weights_sha256 if state == "complete" else ""
-        return Outcome(trial, state, curve, score, reason, seconds, is_accident, weights_sha256)  # type: ignore[arg-type]
+        return Outcome(trial, state, curve, score, reason, seconds, is_accident, weights_sha256, epoch)
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1

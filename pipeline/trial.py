@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from pipeline.space import Value
 
 State = Literal["complete", "pruned", "failed"]
+At = Literal["last", "best"]
 Metrics = Mapping[str, float]
 # What the reason of a trial begins with that a limit on its time has cut: on another machine it might not be.
 OUT_OF_TIME = "took longer than"
+# And of one that was never trained, because the study allows no such configuration.
+REFUSED = "refused:"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ class Outcome:
         trial: the trial.
         state: complete, pruned or failed.
         curve: the metrics after epoch 1, 2, ...; all finite.
-        score: the objective's metric at the last epoch of the curve; None for a failed trial.
+        score: the objective's metric at `epoch`; None for a failed trial.
         reason: why it failed, or at which epoch it was pruned; empty for a complete one.
         seconds: what its epochs took, added up.
         is_accident: whether it failed by the machine's fault; another day it might not.
-        weights_sha256: of the weights at the end of a complete trial; empty for any other.
+        weights_sha256: of a complete trial's weights after `epoch`; empty for any other.
+        epoch: the one whose score counts, the last or the best; None: the last.
 
     Raises:
         ValueError: the score is not one that the state allows.
@@ -78,6 +82,7 @@ class Outcome:
     seconds: float = 0.0
     is_accident: bool = False
     weights_sha256: str = ""
+    epoch: int | None = None
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -88,6 +93,11 @@ class Outcome:
             raise ValueError("a complete trial has a score")
         if self.state == "failed" and self.score is not None:
             raise ValueError("a failed trial has no score")
+
+    @property
+    def metrics(self) -> Metrics:
+        """Those of the epoch whose score counts; of a trial without a curve none."""
+        return self.curve[(self.epoch or len(self.curve)) - 1] if self.curve else {}
 
     def as_record(self) -> dict[str, Any]:
         """A JSON value from which `from_record` makes the same outcome."""
@@ -104,6 +114,7 @@ class Outcome:
             "seconds": self.seconds,
             "is_accident": self.is_accident,
             "weights_sha256": self.weights_sha256,
+            "epoch": self.epoch,
         }
 
     @classmethod
@@ -125,12 +136,30 @@ class Outcome:
             record["seconds"],
             record.get("is_accident", False),
             record.get("weights_sha256", ""),
+            record.get("epoch"),
         )
 
 
 def is_finite(metrics: Metrics) -> bool:
     """Whether every metric is a number: NaN and infinity are never a score."""
     return all(math.isfinite(value) for value in metrics.values())
+
+
+def scored_epoch(scores: Sequence[float], is_maximized: bool, at: At) -> int:
+    """The epoch, from 1, whose score is the trial's: its last, or its best, of equals the first."""
+    if at == "last":
+        return len(scores)
+    return scores.index(max(scores) if is_maximized else min(scores)) + 1
+
+
+def is_over(trial: Trial, scores: Sequence[float], is_maximized: bool) -> bool:
+    """Whether a trial with these scores so far has had its last epoch.
+
+    That is its last by number, or the one after which its best is `early_stopping` epochs old.
+    """
+    patience = int(trial.configuration.get("early_stopping", 0))
+    stale = len(scores) - scored_epoch(scores, is_maximized, "best")
+    return len(scores) >= trial.epochs or 0 < patience <= stale
 
 
 def best(outcomes: list[Outcome], maximize: bool) -> Outcome | None:

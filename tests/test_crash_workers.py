@@ -12,7 +12,7 @@ from fakes import outcome
 from test_pool import are_alive, expected, opened, run, scores, trials
 
 from pipeline.errors import StoreError, StudyError
-from pipeline.stages.accidents import Accidents
+from pipeline.stages.failures import Failures
 from pipeline.workers import limits
 
 __all__ = ["opened"]
@@ -152,7 +152,7 @@ def failed(number, **configuration):
 def test_accidents_are_kept_when_training_is_seen_to_work(tmp_path):
     """In the order in which they came, before the outcome that shows it."""
     kept = []
-    keeper = Accidents(kept.append, 3, str(tmp_path))
+    keeper = Failures(kept.append, 3, str(tmp_path))
     good = outcome(2, 0.5)
     for one in (failed(0), failed(1)):
         keeper.keep(one)
@@ -164,7 +164,7 @@ def test_accidents_are_kept_when_training_is_seen_to_work(tmp_path):
 def test_three_configurations_in_a_row_end_the_search():
     """The message names the three reasons and the folder; none of the three is kept."""
     kept = []
-    keeper = Accidents(kept.append, 3, "mlruns/searches/tiny")
+    keeper = Failures(kept.append, 3, "mlruns/searches/tiny")
     for one in (outcome(0, 0.5), failed(1), failed(2), failed(3, width=2)):
         keeper.keep(one)
     reasons = "trial 1: it broke, 1; trial 3: it broke, 3; trial 4: it broke, 4"
@@ -178,8 +178,52 @@ def test_three_configurations_in_a_row_end_the_search():
 def test_a_trial_that_diverges_is_no_accident(tmp_path):
     """However many in a row: another day they would diverge as well."""
     kept = []
-    keeper = Accidents(kept.append, 1, str(tmp_path))
+    keeper = Failures(kept.append, 1, str(tmp_path))
     diverged = [outcome(number, state="failed", reason="diverged") for number in range(5)]
     for one in diverged:
         keeper.keep(one)
     assert kept == diverged
+
+
+def raising(number, reason="ValueError: shapes (7, 3) and (4, 9) do not fit (model.py, line 12)", **more):
+    return outcome(number, state="failed", reason=reason, **more)
+
+
+def test_one_exception_in_the_first_three_trials_ends_the_search(tmp_path):
+    """Whatever sizes it names; none of the three is kept, and the message is the exception's."""
+    kept = []
+    keeper = Failures(kept.append, 3, str(tmp_path), is_new=True)
+    keeper.keep(raising(0))
+    keeper.keep(raising(1, "ValueError: shapes (5, 3) and (8, 9) do not fit (model.py, line 12)"))
+    with pytest.raises(StudyError, match=r"same exception.\nReceived: ValueError: shapes"):
+        keeper.keep(raising(2))
+    assert kept == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        outcome(1, 0.5),
+        raising(1, "KeyError: 'width' (model.py, line 3)"),
+        raising(1, "diverged at epoch 1: loss is nan"),
+        raising(1, "took longer than 5 minutes"),
+        raising(1, is_accident=True),
+    ],
+)
+def test_a_first_trial_that_ends_otherwise_lets_the_search_go_on(tmp_path, other):
+    """All are kept, in their order."""
+    kept = []
+    keeper = Failures(kept.append, 3, str(tmp_path), is_new=True)
+    given = [raising(0), other, raising(2), raising(3), raising(4)]
+    for one in given:
+        keeper.keep(one)
+    assert kept == given
+
+
+def test_a_search_that_goes_on_is_not_ended_by_one_exception(tmp_path):
+    """It has trained before."""
+    kept = []
+    keeper = Failures(kept.append, 3, str(tmp_path))
+    for number in range(4):
+        keeper.keep(raising(number))
+    assert len(kept) == 4

@@ -54,13 +54,15 @@ class Program:
             if asked.get("by") == "memory":
                 raise MemoryError("too wide")
             os.kill(os.getpid(), asked.get("by", signal.SIGKILL))
-        return {"val_accuracy": asked["width"] + self.done[number] / 10, "chance": len(asked)}
+        height = min(self.done[number], 2 * asked.get("peak", 99) - self.done[number])
+        return {"val_accuracy": asked["width"] + height / 10, "chance": len(asked)}
 
     def digest(self, number):
         return f"the weights of {number}"
 
     def save(self, number, path):
-        path.write_text(str(self.trials[number]["width"]))
+        at = f" at {self.done[number]}" if "peak" in self.trials[number] else ""
+        path.write_text(f"{self.trials[number]['width']}{at}")
 
     def drop(self, number):
         self.trials.pop(number, None)
@@ -111,9 +113,9 @@ def trials(*configurations, epochs=3):
     ]
 
 
-def run(pool, listed, parallel=3, watch=lambda _: None):
+def run(pool, listed, parallel=3, watch=lambda _: None, at="last"):
     """The outcomes of the trials, by number; each costs as much as any other."""
-    rules = Rules("val_accuracy", True, parallel)
+    rules = Rules("val_accuracy", True, parallel, at=at)
     trainer = VirtualTrainer(pool, lambda _: 1)
     done = Loop(Listed(listed), trainer, rules, lambda _: None, watch).run()
     return sorted(done, key=lambda one: one.trial.number)
@@ -177,6 +179,19 @@ def test_a_trial_that_raises_is_failed_with_its_reason(opened):
     assert re.fullmatch(r"ValueError: too wide \(sitecustomize\.py, line \d+\)", done[1].reason)
     assert scores(done)[::2] == expected(3)[::2]
     assert not done[1].is_accident
+
+
+@pytest.mark.parametrize(("at", "kept"), [("last", 4), ("best", 2)])
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_the_weights_that_are_kept_are_those_that_are_scored(opened, tmp_path, at, kept, num_workers):
+    """Early stopping ends the trial at epoch 4; what its worker had ordered beyond is not trained."""
+    with opened(num_workers, score=["val_accuracy", True, at]) as pool:
+        done = run(pool, trials(*[{"peak": 2, "early_stopping": 2}] * 3, epochs=9), at=at)
+    assert [(one.state, len(one.curve), one.epoch) for one in done] == [("complete", 4, kept)] * 3
+    assert [(tmp_path / f"{n}.weights.h5").read_text() for n in range(3)] == [
+        f"{n} at {kept}" for n in range(3)
+    ]
+    assert all(one.weights_sha256.startswith("the weights of") for one in done)
 
 
 def test_a_failure_is_believed_when_a_second_worker_has_it_too(opened):

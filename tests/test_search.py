@@ -7,8 +7,9 @@ from fakes import FakePool, Logged, Script, assignment, loop, outcome, trained, 
 from test_clock import Hasty
 
 from pipeline.engines import open_engine
-from pipeline.search import Listed
-from pipeline.trial import EpochResult
+from pipeline.search import Listed, Loop, Rules
+from pipeline.trial import EpochResult, Outcome
+from pipeline.workers import VirtualTrainer
 
 
 class Cheerless(FakePool):
@@ -188,3 +189,38 @@ def test_the_fakes_train_by_the_trial_alone():
     """The curves of these tests are pure functions of the trial, as a real trainer's are."""
     assert trained(trial(1), 2) == trained(trial(1), 2)
     assert outcome(1, 0.5).curve == ({"val_accuracy": 0.5},)
+
+
+def rising_then_falling(trial, epoch):
+    """Its best is epoch 2; the loss mirrors it."""
+    score = [0.5, 0.9, 0.7, 0.6, 0.8, 0.1][epoch - 1]
+    return EpochResult(
+        trial.number, epoch, {"val_accuracy": score, "val_loss": -score}, weights_sha256=f"after {epoch}"
+    )
+
+
+def stopped_early(metric, is_maximized, at, **values):
+    trainer = VirtualTrainer(FakePool(rising_then_falling), lambda _: 1)
+    rules = Rules(metric, is_maximized, 1, at=at)
+    [done] = Loop(Listed([trial(0, 6, **values)]), trainer, rules, lambda _: None).run()
+    return done
+
+
+@pytest.mark.parametrize(("metric", "is_maximized"), [("val_accuracy", True), ("val_loss", False)])
+@pytest.mark.parametrize(("early_stopping", "num_epochs"), [(0, 6), (1, 3), (2, 4), (3, 5), (5, 6)])
+def test_a_trial_ends_when_its_best_epoch_is_so_many_epochs_old(
+    metric, is_maximized, early_stopping, num_epochs
+):
+    """It is complete; 0 means never."""
+    done = stopped_early(metric, is_maximized, "last", early_stopping=early_stopping)
+    assert (done.state, len(done.curve)) == ("complete", num_epochs)
+    assert (done.score, done.epoch) == (done.curve[-1][metric], num_epochs)
+
+
+@pytest.mark.parametrize(("metric", "is_maximized"), [("val_accuracy", True), ("val_loss", False)])
+def test_the_score_may_be_read_at_the_best_epoch(metric, is_maximized):
+    """Metrics and score are those of that epoch, as the record says."""
+    done = stopped_early(metric, is_maximized, "best", early_stopping=2)
+    assert (done.epoch, len(done.curve), done.metrics) == (2, 4, done.curve[1])
+    assert done.score == done.curve[1][metric]
+    assert Outcome.from_record(done.as_record()) == done

@@ -59,5 +59,5 @@ def _run(bench: Bench) -> Result:
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
-    last = outcome.curve[-1] if outcome.curve else {}
-    return {"repeat": outcome.trial.number, "state": outcome.state, "epochs": len(outcome.curve), **last}
+    row = {"repeat": outcome.trial.number, "state": outcome.state, "epochs": len(outcome.curve)}
+    return {**row, **outcome.metrics}

@@ -175,7 +175,6 @@ def _write_rows(
     for rank, one in enumerate(contenders):
         test = tests.get(id(one))
         for repeat, outcome in enumerate(one.outcomes):
-            last = outcome.curve[-1]
             measured = (test.accuracies[repeat], test.losses[repeat]) if test else (None, None)
             rows.append({
                 "role": f"candidate-{rank}" if rank else "baseline",
@@ -183,8 +182,8 @@ def _write_rows(
                 "number": one.candidate.number if one.candidate else None,
                 "repeat": repeat,
                 **one.configuration,
-                "val_loss": last.get("val_loss"),
-                "val_accuracy": last.get("val_accuracy"),
+                "val_loss": outcome.metrics.get("val_loss"),
+                "val_accuracy": outcome.metrics.get("val_accuracy"),
                 "score": outcome.score,
                 "test_accuracy": measured[0],
                 "test_loss": measured[1],

@@ -51,15 +51,14 @@ def trial_columns(space: Space, metrics: Iterable[str]) -> list[str]:
 
 
 def trial_row(arm: str, outcome: Outcome, metrics: Iterable[str]) -> dict[str, Any]:
-    """One trial of trials.csv: the searched values that count, the last epoch's metrics."""
-    last = outcome.curve[-1] if outcome.curve else {}
+    """One trial of trials.csv: the searched values that count, the metrics of the epoch that is scored."""
     return {
         "arm": arm,
         "number": outcome.trial.number,
         "state": outcome.state,
         **outcome.trial.values,
         "epochs": len(outcome.curve),
-        **{name: last.get(name) for name in metrics},
+        **{name: outcome.metrics.get(name) for name in metrics},
         "score": outcome.score,
         "reason": outcome.reason,
     }

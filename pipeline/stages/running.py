@@ -16,7 +16,7 @@ from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest, held, write_json, write_text
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
-from pipeline.stages import accidents, fingerprint, history
+from pipeline.stages import failures, fingerprint, history
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
 from pipeline.stages.task import Task
@@ -51,7 +51,7 @@ class Bench:
     def rules(self, parallel: int, patience: int | None = None) -> Rules:
         """What the loop needs to know of the study."""
         objective = self.study.objective
-        return Rules(objective.metric, objective.is_maximized, parallel, patience)
+        return Rules(objective.metric, objective.is_maximized, parallel, patience, objective.at)
 
     def cost(self, trial: Trial) -> int:
         """What one epoch of a trial costs."""
@@ -145,13 +145,14 @@ def run(
     bench.progress.say(history.sentence(task.stage, task.arm, folder, facts, len(recorded), task.num_trials))
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
     watch = _Watch(task, ledger, recorded, bench.progress, store)
-    limit = 1 if task.repeats else min(accidents.MOST, task.num_trials)
+    limit = 1 if task.repeats else min(failures.MOST, task.num_trials)
     with (
         nullcontext(pool) if pool else open_pool(bench, task, folder) as workers,
         open_tracker(bench, task, key) as tracker,
     ):
         watch.tracker = tracker
-        keeper = accidents.Accidents(watch.keep, limit, str(workers.log_folder))
+        is_new = not recorded and not task.repeats
+        keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new)
         trainer = VirtualTrainer(workers, bench.cost, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
@@ -242,9 +243,10 @@ def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
     weights = folder / "weights"
     if task.keeps_weights:
         weights.mkdir(parents=True, exist_ok=True)
+    objective = bench.study.objective
     settings = {
         "learner": bench.study.learner.as_settings(),
-        "metric": bench.study.objective.metric,
+        "score": [objective.metric, objective.is_maximized, objective.at],
         "weights_suffix": bench.study.learner.weights_suffix,
         "data_folder": str(bench.project.data(bench.study.name)),
         "num_classes": bench.card["num_classes"],
@@ -255,7 +257,8 @@ def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
         # Code that was compiled for one machine may not run on another that shares the folder.
         "compiled_folder": str(bench.project.compiled / digest(machine())[:16]),
     }
-    return LocalPool(settings, places(task.num_trials), folder)
+    minutes = bench.study.search.trial_minutes
+    return LocalPool(settings, places(task.num_trials), folder, minutes)
 
 
 def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:

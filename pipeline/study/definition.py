@@ -51,10 +51,11 @@ class Split(Table):
 
 
 class Objective(Table):
-    """The metric that decides, and its direction."""
+    """The metric that decides, its direction, and the epoch at which it is read: the last or the best."""
 
     maximize: Metric | None = Field(default=None, examples=["val_accuracy"])
     minimize: Metric | None = Field(default=None, examples=["val_loss"])
+    at: Literal["last", "best"] = Field(default="last", examples=["last"])
 
     @property
     def metric(self) -> Metric:
@@ -74,6 +75,7 @@ class Search(Table):
         trials: at most this many, in each arm.
         parallel: trials in flight, on any machine (design: the virtual clock).
         minutes: ask for no more trials after so long, in each arm.
+        trial_minutes: fail a trial whose epochs take longer together.
         patience: ask for no more after so many trials without a better score.
         start_with: configurations tried first, "middle" written out (Optuna only).
     """
@@ -84,6 +86,7 @@ class Search(Table):
     trials: int = Field(ge=1, le=100_000, examples=[40])
     parallel: int = Field(default=4, ge=1, le=1_024, examples=[4])
     minutes: float | None = Field(default=None, gt=0, examples=[30])
+    trial_minutes: float | None = Field(default=None, gt=0, examples=[5])
     patience: int | None = Field(default=None, ge=1, examples=[20])
     start_with: list[dict[str, Any]] = Field(default_factory=list, examples=[[{"learning_rate": 0.001}]])
 

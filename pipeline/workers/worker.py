@@ -18,14 +18,14 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import pipeline
 from pipeline import files
 from pipeline.errors import PipelineError
-from pipeline.trial import Metrics, Trial
+from pipeline.trial import At, Metrics, Trial, is_over, scored_epoch
 from pipeline.workers import limits
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ Message = dict[str, Any]
 PR_SET_PDEATHSIG = 1
 
 
+class Score(NamedTuple):
+    """How a trial's score is read off its epochs; see `pipeline.search.Rules`."""
+
+    metric: str = "val_accuracy"
+    is_maximized: bool = True
+    at: At = "last"
+
+
 class Worker:
     """Does epochs in the order in which they are asked for, and skips those of dropped trials."""
 
@@ -45,14 +53,18 @@ class Worker:
         program: Program,
         say: Callable[[Message], None],
         weights_folder: Path | None,
-        weights_suffix: str = "",
-        metric: str = "",
+        weights_suffix: str,
+        score: Score,
     ) -> None:
         self._program = program
         self._say = say
         self._weights_folder = weights_folder
         self._weights_suffix = weights_suffix
-        self._metric = metric
+        self._score = score
+        # Of each trial its scores so far, and the digest of the weights that its score is read at.
+        self._scores: dict[int, list[float]] = {}
+        self._read: dict[int, str] = {}
+        self._over: set[int] = set()
         self._trials: dict[int, Trial] = {}
         self._names: dict[int, int] = {}
         self._wanted: deque[tuple[int, int]] = deque()
@@ -76,6 +88,9 @@ class Worker:
             self._names.pop(number, None)
             self._begun.discard(number)
             self._alone.discard(number)
+            self._scores.pop(number, None)
+            self._read.pop(number, None)
+            self._over.discard(number)
             self._program.drop(number)
 
     def has_work(self) -> bool:
@@ -85,7 +100,7 @@ class Worker:
     def work(self) -> None:
         """Do the epoch that has waited longest, and those that one call does with it."""
         number, epoch = self._wanted[0]
-        if number not in self._trials:
+        if number not in self._trials or number in self._over:
             self._wanted.popleft()
             self._say({"said": "dropped", "number": number, "epoch": epoch})
             return
@@ -95,8 +110,7 @@ class Worker:
             return
         try:
             metrics = self._program.epochs(list(waiting))
-            self._check(metrics.values())
-            weights = {one: self._ended(one, waiting[one]) for one in metrics}
+            weights = {one: self._weights(one, its) for one, its in metrics.items()}
         # Whatever one configuration does wrong fails its own trial; the search goes on.
         except Exception as error:
             # Of a call that trained several nobody knows whose fault it is, nor what is left of the others.
@@ -108,16 +122,6 @@ class Worker:
             said = {"said": "epoch", "number": one, "epoch": waiting[one], "metrics": its, "seconds": seconds}
             self._say({**said, "weights_sha256": weights[one]})
 
-    def _check(self, found: Iterable[Metrics]) -> None:
-        """Raise unless each epoch's metrics have the objective's.
-
-        Raises:
-            ValueError: it is not among them.
-        """
-        for metrics in found:
-            if self._metric and self._metric not in metrics:
-                raise ValueError(f"an epoch must report {self._metric}; it reports {', '.join(metrics)}")
-
     def _waiting(self) -> dict[int, int]:
         """The next epoch of each trial that waits for one, as many as one call may train at most."""
         first, _ = self._wanted[0]
@@ -125,7 +129,8 @@ class Worker:
         found: dict[int, int] = {}
         for number, epoch in self._wanted:
             is_free = number == first or number not in self._alone
-            if number in self._trials and is_free and len(found) < most:
+            is_alive = number in self._trials and number not in self._over
+            if is_alive and is_free and len(found) < most:
                 found.setdefault(number, epoch)
         return found
 
@@ -152,13 +157,30 @@ class Worker:
         self._wanted.remove((number, epoch))
         self._say({"said": "failed", "number": number, "epoch": epoch, "reason": reason})
 
-    def _ended(self, number: int, epoch: int) -> str:
-        """The digest of a trial's last weights, which are kept where that is wanted; empty before."""
-        if epoch < self._trials[number].epochs:
+    def _weights(self, number: int, metrics: Metrics) -> str:
+        """After a trial's last epoch the digest of those that its score is read at; empty before.
+
+        They are kept where that is wanted.
+
+        Raises:
+            ValueError: the metrics lack the objective's.
+        """
+        score, scores = self._score, self._scores.setdefault(number, [])
+        if score.metric not in metrics:
+            raise ValueError(f"an epoch must report {score.metric}; it reports {', '.join(metrics)}")
+        scores.append(metrics[score.metric])
+        is_last = is_over(self._trials[number], scores, score.is_maximized)
+        is_scored = scored_epoch(scores, score.is_maximized, score.at) == len(scores)
+        if is_scored and (is_last or score.at == "best"):
+            # Of a trial that any epoch may end, the best so far are kept: the next may be worse.
+            if self._weights_folder:
+                self._keep_weights(number, self._weights_folder)
+            self._read[number] = self._program.digest(number)
+        if not is_last:
             return ""
-        if self._weights_folder:
-            self._keep_weights(number, self._weights_folder)
-        return self._program.digest(number)
+        # What was ordered beyond it is not to be trained.
+        self._over.add(number)
+        return self._read[number]
 
     def _keep_weights(self, number: int, folder: Path) -> None:
         path = folder / f"{self._names[number]}{self._weights_suffix}"
@@ -232,9 +254,8 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
         limits.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
-    return Worker(
-        program, say, Path(folder) if folder else None, settings["weights_suffix"], settings.get("metric", "")
-    )
+    score = Score(*settings["score"]) if "score" in settings else Score()
+    return Worker(program, say, Path(folder) if folder else None, settings["weights_suffix"], score)
 
 
 if __name__ == "__main__":
