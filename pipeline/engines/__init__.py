@@ -6,11 +6,12 @@ then stands where the old one stood; nothing is read back from a store, so no st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pipeline.errors import StudyError
 from pipeline.space import Choice, Configuration, Dimension, Space, Value
 from pipeline.study import Arm
 from pipeline.trial import Trial
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
     from pipeline.search import Engine
 
 
+# So many refused proposals in a row say that next to nothing is left of the space.
+MOST_REFUSED = 500
+
+
+def _all(configuration: Configuration) -> bool:  # noqa: ARG001  the seam's name
+    return True
+
+
 @dataclass(frozen=True)
 class Assignment:
     """What an engine is asked to do: an arm of a study, without its files.
 
     Attributes:
         defaults: a value for every hyperparameter.
+        allows: whether a configuration may be trained; what is refused takes no number and no budget.
+        earlier: values and scores of trials of another search, to be learnt from.
     """
 
     arm: Arm
@@ -33,6 +44,8 @@ class Assignment:
     seed: int
     metric: str
     is_maximized: bool
+    allows: Callable[[Configuration], bool] = _all
+    earlier: Sequence[tuple[Mapping[str, Value], float]] = ()
 
     def trial(self, number: int, values: dict[str, Value], epochs: int | None = None) -> Trial:
         """The trial that gives the active ones among `values` to the model, the rest fixed or default."""
@@ -57,6 +70,16 @@ def _exact(value: Value, entry: Dimension) -> Value:
         plain = float(Fraction(str(values.low)) + index * Fraction(str(values.step)))
     inside = min(max(plain, values.low), values.high)
     return int(inside) if values.is_int else float(inside)
+
+
+def too_many_refused(assignment: Assignment) -> StudyError:
+    """What is wrong where so many proposals in a row are refused."""
+    return StudyError.of(
+        "must leave the search something to train.",
+        f"the last {MOST_REFUSED} configurations proposed were all refused",
+        "Raise the limit, or narrow [space].",
+        f"[search] at_most, arm {assignment.arm.name}",
+    )
 
 
 def _optuna(assignment: Assignment) -> Engine:

@@ -16,6 +16,7 @@ from keras_tuner import oracles
 from threadpoolctl import threadpool_limits
 
 from pipeline import seeds
+from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Parent, Range, Space
 from pipeline.trial import Outcome, Trial
 
@@ -57,22 +58,33 @@ class KerasTunerEngine:
         self._oracle._set_project_dir(Path(folder), "oracle")
         self._asked: dict[int, Any] = {}
         self._num_asked = 0
+        self.num_refused = 0
 
     def ask(self) -> Trial | None:
-        """The next trial; None when the trials are spent, the oracle is, or it waits for an outcome."""
-        if self._num_asked >= self._assignment.arm.search.trials:
-            return None
+        """The next trial that is allowed; None when the trials are spent, or the oracle is or waits.
+
+        Raises:
+            StudyError: next to nothing is allowed.
+        """
         number = self._num_asked
-        # With more threads the last digits of a Gaussian process, and so the trials, may differ by machine.
-        with _quiet(), threadpool_limits(1):
-            asked = self._oracle.create_trial(f"slot-{number}")
-        if asked.status != "RUNNING":
-            return None
-        self._asked[number] = asked
-        self._num_asked += 1
-        values = dict(asked.hyperparameters.values)
-        epochs = values.get("tuner/epochs")
-        return self._assignment.trial(number, _decoded(values, self._assignment.space), epochs)
+        for _ in range(MOST_REFUSED):
+            if number >= self._assignment.arm.search.trials:
+                return None
+            # More threads change the last digits of a Gaussian process, and so the trials, by machine.
+            with _quiet(), threadpool_limits(1):
+                asked = self._oracle.create_trial(f"slot-{number}")
+            if asked.status != "RUNNING":
+                return None
+            values = dict(asked.hyperparameters.values)
+            decoded = _decoded(values, self._assignment.space)
+            trial = self._assignment.trial(number, decoded, values.get("tuner/epochs"))
+            if self._assignment.allows(trial.configuration):
+                self._asked[number] = asked
+                self._num_asked += 1
+                return trial
+            self._end(asked, "FAILED", "refused")
+            self.num_refused += 1
+        raise too_many_refused(self._assignment)
 
     def report(self, trial: Trial, epoch: int, score: float) -> bool:  # noqa: ARG002  the seam's names
         """Go on, always: the oracles look at the last score alone."""
@@ -81,13 +93,15 @@ class KerasTunerEngine:
     def tell(self, trial: Trial, outcome: Outcome) -> None:
         """Take the trial's outcome."""
         asked = self._asked.pop(trial.number)
-        with _quiet():
-            if outcome.state == "complete":
+        if outcome.state == "complete":
+            with _quiet():
                 metrics = {self._assignment.metric: outcome.score}
                 self._oracle.update_trial(asked.trial_id, metrics, step=trial.epochs)
-                asked.status = "COMPLETED"
-            else:
-                asked.status, asked.message = "FAILED", outcome.reason
+        self._end(asked, "COMPLETED" if outcome.state == "complete" else "FAILED", outcome.reason)
+
+    def _end(self, asked: Any, status: str, message: str) -> None:
+        asked.status, asked.message = status, message or None
+        with _quiet():
             self._oracle.end_trial(asked)
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, cast
 import optuna
 
 from pipeline import seeds
+from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Value
 from pipeline.trial import Outcome, Trial
 
 if TYPE_CHECKING:
     from pipeline.engines import Assignment
 
+# Whose seed a sampler draws from: a trial's number and, from its second proposal on, which one it is.
+Names = tuple[int, ...]
 STATES = {
     "complete": optuna.trial.TrialState.COMPLETE,
     "pruned": optuna.trial.TrialState.PRUNED,
@@ -35,37 +38,57 @@ class OptunaEngine:
         self._assignment = assignment
         self._asked: dict[int, optuna.Trial] = {}
         self._num_asked = 0
+        self.num_refused = 0
         arm = assignment.arm
         self._given = list(arm.search.start_with)
-        self._limit = arm.search.trials
         if arm.sampler == "grid":
             # Optuna's own grid repeats a point for every value of a hyperparameter that does not count there.
             self._given += [row for row in assignment.space.grid() or [] if row not in self._given]
-            self._limit = min(self._limit, len(self._given))
+        self._given.reverse()
         self.study = optuna.create_study(
             direction="maximize" if assignment.is_maximized else "minimize",
             pruner=PRUNERS[arm.pruner](arm.epochs),
             # Hyperband picks a trial's bracket by this name: arms must differ in nothing but their choice.
             study_name="search",
         )
+        for values, score in assignment.earlier:
+            known = {entry.name: _distribution(entry) for entry in assignment.space if entry.name in values}
+            self.study.add_trial(
+                optuna.trial.create_trial(params=dict(values), distributions=known, value=score)
+            )
 
     def ask(self) -> Trial | None:
-        """The next trial; None when the trials are spent or the grid is."""
-        number = self._num_asked
-        if number >= self._limit:
-            return None
-        if number < len(self._given):
-            self.study.enqueue_trial(self._given[number])
+        """The next trial that is allowed; None when the trials are spent or the grid is.
+
+        Raises:
+            StudyError: next to nothing is allowed.
+        """
+        assignment, number = self._assignment, self._num_asked
+        for attempt in range(MOST_REFUSED):
+            is_spent = assignment.arm.sampler == "grid" and not self._given
+            if number >= assignment.arm.search.trials or is_spent:
+                return None
+            asked = self._drawn(number, *([attempt] if attempt else []))
+            values: dict[str, Value] = {}
+            for entry in assignment.space:
+                if entry.is_active(values):
+                    values[entry.name] = _suggested(asked, entry)
+            trial = assignment.trial(number, values)
+            if assignment.allows(trial.configuration):
+                self._asked[number] = asked
+                self._num_asked += 1
+                return trial
+            # No sampler learns from a trial that has failed: nobody knows how good it would be.
+            self.study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            self.num_refused += 1
+        raise too_many_refused(assignment)
+
+    def _drawn(self, *names: int) -> optuna.Trial:
+        if self._given:
+            self.study.enqueue_trial(self._given.pop())
         with _quiet():
-            self.study.sampler = SAMPLERS[self._assignment.arm.sampler](self._assignment, number)
-        asked = self.study.ask()
-        values: dict[str, Value] = {}
-        for entry in self._assignment.space:
-            if entry.is_active(values):
-                values[entry.name] = _suggested(asked, entry)
-        self._asked[number] = asked
-        self._num_asked += 1
-        return self._assignment.trial(number, values)
+            self.study.sampler = SAMPLERS[self._assignment.arm.sampler](self._assignment, names)
+        return self.study.ask()
 
     def report(self, trial: Trial, epoch: int, score: float) -> bool:
         """Take the score after an epoch; False: prune the trial."""
@@ -79,7 +102,7 @@ class OptunaEngine:
         asked = self._asked.pop(trial.number)
         if outcome.reason:
             asked.set_user_attr("reason", outcome.reason)
-        self.study.tell(trial.number, value, STATES[outcome.state])
+        self.study.tell(asked, value, STATES[outcome.state])
 
 
 def _suggested(asked: optuna.Trial, entry: Dimension) -> Value:
@@ -93,12 +116,23 @@ def _suggested(asked: optuna.Trial, entry: Dimension) -> Value:
     return asked.suggest_float(entry.name, values.low, values.high, step=values.step, log=values.log)
 
 
+def _distribution(entry: Dimension) -> optuna.distributions.BaseDistribution:
+    """What `_suggested` draws from."""
+    values = entry.values
+    if isinstance(values, Choice):
+        return optuna.distributions.CategoricalDistribution(values.values)
+    if values.is_int:
+        low, high, step = int(values.low), int(values.high), int(values.step or 1)
+        return optuna.distributions.IntDistribution(low, high, log=values.log, step=step)
+    return optuna.distributions.FloatDistribution(values.low, values.high, log=values.log, step=values.step)
+
+
 def _quiet() -> warnings.catch_warnings[None]:
     """Optuna calls stable parts experimental; no user of ours can act on that."""
     return warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
-def _tpe(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
+def _tpe(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(
         n_startup_trials=10,
         n_ei_candidates=24,
@@ -106,27 +140,27 @@ def _tpe(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
         # Without groups a conditional space is sampled parameter by parameter, as if nothing depended.
         group=assignment.space.has_parents,
         constant_liar=True,
-        seed=seeds.stream(assignment.seed, "sampler", number),
+        seed=seeds.stream(assignment.seed, "sampler", *names),
     )
 
 
-def _random(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.RandomSampler(seed=seeds.stream(assignment.seed, "sampler", number))
+def _random(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=seeds.stream(assignment.seed, "sampler", *names))
 
 
-def _qmc(assignment: Assignment, number: int) -> optuna.samplers.BaseSampler:
+def _qmc(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
     return optuna.samplers.QMCSampler(
         qmc_type="sobol",
         scramble=True,
         # One scrambling for the whole sequence; what the sequence cannot hold is drawn for each trial.
         seed=seeds.stream(assignment.seed, "sampler"),
-        independent_sampler=_random(assignment, number),
+        independent_sampler=_random(assignment, names),
         warn_asynchronous_seeding=False,
         warn_independent_sampling=False,
     )
 
 
-SAMPLERS: dict[str, Callable[[Assignment, int], optuna.samplers.BaseSampler]] = {
+SAMPLERS: dict[str, Callable[[Assignment, Names], optuna.samplers.BaseSampler]] = {
     "tpe": _tpe,
     "random": _random,
     # Every point of a grid is given, so nothing is left to draw.
