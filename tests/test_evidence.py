@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,7 @@ def contender(*scores, name="a", search_score=None, failed=False):
     outcomes = [outcome(number, score) for number, score in enumerate(scores)]
     outcomes += [outcome(9, state="failed", reason="diverged at epoch 2")] if failed else []
     known = Candidate("arm", 3, {"name": name}, search_score) if search_score is not None else None
-    return Contender({"name": name}, outcomes, known)
+    return Contender({"name": name}, outcomes, Path(), known)
 
 
 def answered(*predicted):

@@ -1,4 +1,4 @@
-"""baseline: the study's plain configuration, trained on several seeds."""
+"""baseline: the study's plain configuration on the fresh seeds; confirm compares the best with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def baseline(project: Project, name: str) -> Result:
         StudyError, DataError, StoreError: see `open_bench`.
     """
     with open_bench(project, name) as bench:
-        result = _run(bench)
+        result = trained(bench)
         for file, text in files_of(bench.study, result.outcomes).items():
             write_text(project.folder(name) / file, text)
         deliver_owed(bench)
@@ -44,15 +44,16 @@ def task_of(study: Study) -> Task:
     repeats = study.confirm.repeats
     # More repeats go on with the same sequence.
     tables = {key: value for key, value in study.plan()["baseline"].items() if key != "repeats"}
-    return Task("baseline", "", tables, repeats, repeats)
+    return Task("baseline", "", tables, repeats, repeats, keeps_weights=True)
 
 
-def _run(bench: Bench) -> Result:
+def trained(bench: Bench) -> Result:
+    """Every repeat, trained or played from its record; repeat r draws as repeat r of confirm's candidates."""
     study = bench.study
     configuration = study.baseline.configuration
     task = task_of(study)
     trials = [
-        Trial(repeat, {}, configuration, int(configuration["epochs"]), ("baseline", repeat))
+        Trial(repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
         for repeat in range(task.repeats)
     ]
     return run(bench, task, Listed(trials), bench.rules(study.search.parallel))

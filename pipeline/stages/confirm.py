@@ -1,9 +1,9 @@
-"""confirm: the best few and the baseline on fresh seeds; then the test split is opened, for two of them."""
+"""confirm: the best few on fresh seeds, beside the baseline's repeats; the test split is opened for two."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
-from pipeline.space import Value
-from pipeline.stages import champion, weights
+from pipeline.stages import baseline, champion, weights
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
 from pipeline.stages.freshness import check_search
@@ -26,7 +25,7 @@ from pipeline.stages.selection import Candidate, candidates
 from pipeline.stages.tallies import check_trials
 from pipeline.stages.task import Task
 from pipeline.study import DataShape, Study
-from pipeline.trial import Outcome, Trial
+from pipeline.trial import Trial
 
 MAX_MISCLASSIFIED = 24
 
@@ -43,42 +42,35 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         check_trials(path.parent, name)
         check_search(project, bench.study, bench.card)
         found = candidates(bench.study, path)
+        plain = _baseline(bench, path)
         result = _retrain(bench, found)
-        baseline, *others = _contenders(bench, found, result.outcomes)
-        if not baseline.is_whole:
-            raise DataError.of(
-                "the baseline must train on every fresh seed.",
-                next(outcome.reason for outcome in baseline.outcomes if outcome.reason),
-                "Mend [baseline] in the study file.",
-                str(path),
-            )
-        order = ranked(bench, others, path)
-        measured = [*order[0].outcomes, *baseline.outcomes]
-        weights.restore(bench, task_of(bench.study, found), result, measured)
+        order = ranked(bench, _contenders(bench, found, result), path)
+        weights.restore(bench, task_of(bench.study, found), result.folder, order[0].outcomes)
         bench.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
         with quiet():
-            judge = _Judge(bench, result)
-            tests = {id(one): judge.test(one) for one in (order[0], baseline)}
-            evidence = conclude(bench, order, baseline, tests[id(order[0])], tests[id(baseline)])
+            judge = _Judge(bench)
+            tests = {id(one): judge.test(one) for one in (order[0], plain)}
+            evidence = conclude(bench, order, plain, tests[id(order[0])], tests[id(plain)])
             evidence["champion"] = champion.decide(bench, result, evidence, judge.model(order[0], 0))
         folder = project.folder(name)
-        _write_rows(bench.study, folder, [baseline, *order], tests)
+        _write_rows(bench.study, folder, [plain, *order], tests)
         write_folder(
             folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
         )
-        for needless in weights.unneeded(
-            bench.study.learner, result.folder, {one.trial.number for one in measured}
-        ):
+        winners = {one.trial.number for one in order[0].outcomes}
+        for needless in weights.unneeded(bench.study.learner, result.folder, winners):
             needless.unlink()
         deliver_owed(bench)
     return evidence
 
 
 def task_of(study: Study, found: Sequence[Candidate]) -> Task:
-    """What the stage runs: the baseline and then each candidate, on every fresh seed."""
-    configurations = [dict(one) for one in _configurations(study, found)]
+    """What the stage runs: each candidate on every fresh seed."""
+    configurations = [dict(one.configuration) for one in found]
     repeats = study.confirm.repeats
-    tables = {**study.plan()["confirm"], "configurations": configurations}
+    # What the baseline is trained with is its own stage's.
+    plan = {key: value for key, value in study.plan()["confirm"].items() if key != "baseline"}
+    tables = {**plan, "configurations": configurations}
     return Task(
         "confirm",
         "",
@@ -90,8 +82,23 @@ def task_of(study: Study, found: Sequence[Candidate]) -> Task:
     )
 
 
-def _configurations(study: Study, found: Sequence[Candidate]) -> list[Mapping[str, Value]]:
-    return [study.baseline.configuration, *(one.configuration for one in found)]
+def _baseline(bench: Bench, path: Path) -> Contender:
+    """The baseline's repeats, as its stage has trained them.
+
+    Raises:
+        DataError: one of them has failed.
+    """
+    result = baseline.trained(bench)
+    one = Contender(bench.study.baseline.configuration, result.outcomes, result.folder)
+    if not one.is_whole:
+        raise DataError.of(
+            "the baseline must train on every fresh seed.",
+            next(outcome.reason for outcome in one.outcomes if outcome.reason),
+            "Mend [baseline] in the study file.",
+            str(path),
+        )
+    weights.restore(bench, baseline.task_of(bench.study), result.folder, result.outcomes)
+    return one
 
 
 def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
@@ -100,26 +107,26 @@ def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
     repeats = study.confirm.repeats
     trials = [
         Trial(index * repeats + repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
-        for index, configuration in enumerate(_configurations(study, found))
+        for index, configuration in enumerate(one.configuration for one in found)
         for repeat in range(repeats)
     ]
     return run(bench, task_of(study, found), Listed(trials), bench.rules(study.search.parallel))
 
 
-def _contenders(bench: Bench, found: Sequence[Candidate], outcomes: Sequence[Outcome]) -> list[Contender]:
-    repeats = bench.study.confirm.repeats
+def _contenders(bench: Bench, found: Sequence[Candidate], result: Result) -> list[Contender]:
+    repeats, outcomes = bench.study.confirm.repeats, result.outcomes
     groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
     return [
-        Contender(group[0].trial.configuration, group, candidate)
-        for group, candidate in zip(groups, [None, *found], strict=True)
+        Contender(candidate.configuration, group, result.folder, candidate)
+        for group, candidate in zip(groups, found, strict=True)
     ]
 
 
 class _Judge:
     """Holds the test split for as long as it is open."""
 
-    def __init__(self, bench: Bench, result: Result) -> None:
-        self._bench, self._result = bench, result
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
         folder = bench.project.data(bench.study.name)
         self._arrays: Arrays = data.load(folder, ("test",))["test"]
 
@@ -165,7 +172,7 @@ class _Judge:
 
     def _weights(self, contender: Contender, repeat: int) -> Path:
         number = contender.outcomes[repeat].trial.number
-        return weights.path_of(self._bench.study.learner, self._result.folder, number)
+        return weights.path_of(self._bench.study.learner, contender.folder, number)
 
 
 def _write_rows(

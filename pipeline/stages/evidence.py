@@ -20,10 +20,15 @@ from pipeline.trial import Outcome
 
 @dataclass(frozen=True)
 class Contender:
-    """A configuration retrained on every fresh seed; the baseline has no candidate."""
+    """A configuration trained on every fresh seed; the baseline has no candidate.
+
+    Attributes:
+        folder: where its weights are.
+    """
 
     configuration: Mapping[str, Value]
     outcomes: Sequence[Outcome]
+    folder: Path
     candidate: Candidate | None = None
 
     @property

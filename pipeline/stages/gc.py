@@ -139,9 +139,8 @@ def _winners(folder: Path, winner: Path) -> set[int]:
         one = read(folder)
     except (KeyError, TypeError, StoreError):
         return set()
-    # The baseline comes first and may be the same configuration; it is not the winner.
-    numbers = sorted(number for number in one.outcomes if number >= one.task.repeats)
-    won = [number for number in numbers if dict(one.outcomes[number].trial.configuration) == configuration]
+    trials = {number: one.outcomes[number].trial for number in sorted(one.outcomes)}
+    won = [number for number, trial in trials.items() if dict(trial.configuration) == configuration]
     return set(won[: one.task.repeats])
 
 

@@ -44,5 +44,5 @@ class Task:
         if not self.repeats:
             return f"trial-{number:03d}"
         index, repeat = divmod(number, self.repeats)
-        role = f"candidate-{index}" if index else "baseline"
+        role = "baseline" if self.stage == "baseline" else f"candidate-{index + 1}"
         return f"{role}-repeat-{repeat}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop
-from pipeline.stages.running import Bench, Result, open_pool
+from pipeline.stages.running import Bench, open_pool
 from pipeline.stages.task import Task
 from pipeline.study import Learner
 from pipeline.trial import Outcome
@@ -19,14 +19,14 @@ def path_of(learner: Learner, folder: Path, number: int) -> Path:
     return folder / "weights" / f"{number}{learner.weights_suffix}"
 
 
-def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome]) -> None:
+def restore(bench: Bench, task: Task, folder: Path, wanted: Sequence[Outcome]) -> None:
     """Train the recorded trials again whose weights are not there.
 
     Raises:
         StoreError: one of them does not give its recorded numbers.
     """
     learner = bench.study.learner
-    gone = [one for one in wanted if not path_of(learner, result.folder, one.trial.number).is_file()]
+    gone = [one for one in wanted if not path_of(learner, folder, one.trial.number).is_file()]
     if not gone:
         return
     recorded = {one.trial.number: one for one in gone}
@@ -41,19 +41,19 @@ def restore(bench: Bench, task: Task, result: Result, wanted: Sequence[Outcome])
                 "a trial that is trained again must give the recorded numbers.",
                 f"others for {task.name_of(outcome.trial.number)}",
                 "Prepare the data again if they were changed; else remove the folder to confirm anew.",
-                str(result.folder),
+                str(folder),
             )
         bench.progress.ended(outcome)
 
     try:
-        with open_pool(bench, task, result.folder) as pool:
+        with open_pool(bench, task, folder) as pool:
             trainer, engine = VirtualTrainer(pool, bench.cost), Listed([one.trial for one in gone])
             rules = bench.rules(bench.study.search.parallel)
             Loop(engine, trainer, rules, compare, bench.progress.epoch).run()
     except StoreError:
         # Those of another training must not lie there for the next confirm to find.
         for one in gone:
-            path_of(learner, result.folder, one.trial.number).unlink(missing_ok=True)
+            path_of(learner, folder, one.trial.number).unlink(missing_ok=True)
         raise
 
 

@@ -77,16 +77,14 @@ def _measured(rows: list[dict[str, str]]) -> set[tuple[str, ...]]:
     return {
         tuple(row[name] for name in ("arm", "number", "repeat", "val_loss", "val_accuracy", "score"))
         for row in rows
+        if row["arm"]
     }
 
 
 def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]:
     """What the record says of val; a candidate with a failed repeat is not listed."""
     repeats, outcomes = one.task.repeats, one.told or []
-    places = [
-        ("", ""),
-        *((known.arm, str(known.number)) for known in candidates(study, folder / "trials.csv")),
-    ]
+    places = [(known.arm, str(known.number)) for known in candidates(study, folder / "trials.csv")]
     groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
     return {
         (*place, *_row(repeat, outcome))
