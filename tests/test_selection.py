@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from fakes import DEFAULTS, METRICS, parse
+from fakes import METRICS, parse
 
 from pipeline.errors import DataError
 from pipeline.stages.rows import trial_columns, write_rows
@@ -56,7 +56,7 @@ def test_a_candidate_is_a_whole_configuration(path):
     write_rows(path, trial_columns(study().space, METRICS), [row("tanh", 3, 0.9, rate=0.01, layers=2)])
     searched = {"activation": "tanh", "learning_rate": 0.01, "hidden_layers": 2, "epochs": 4}
     [found] = candidates(study(), path)
-    assert found == Candidate("tanh", 3, {**DEFAULTS, **searched}, 0.9)
+    assert found == Candidate("tanh", 3, {**study().defaults, **searched}, 0.9)
     assert repr(found.configuration["hidden_layers"]) == "2"
 
 

@@ -7,8 +7,7 @@ from fakes import DEFAULTS, HYPERPARAMETERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.space import Choice, Dimension, Range, Space, dimension
-from pipeline.study.middle import middle
+from pipeline.space import Choice, Dimension, Range, Space
 
 LAYERS = Dimension("hidden_layers", Range(1, 3, is_int=True))
 MODEL = Dimension("model", Choice(("mlp", "cnn")))
@@ -148,19 +147,18 @@ def spaces(draw):
 
 @given(spaces())
 @settings(deadline=None, database=None, derandomize=True)
-def test_the_middle_is_one_point_of_the_grid(space):
+def test_the_centre_is_one_point_of_the_grid(space):
     """It holds a value for every hyperparameter that counts there, and for no other."""
-    assert middle(space) in space.grid()
+    assert space.centre() in space.grid()
 
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6), st.booleans(), st.booleans())
 @settings(deadline=None, database=None, derandomize=True)
-def test_the_middle_of_a_range_lies_in_it(one, other, is_log, is_int):
+def test_the_centre_of_a_range_lies_in_it(one, other, is_log, is_int):
     """However near to one another its ends are."""
     low, high = sorted((one, other))
     values = Range(int(low) + 1, int(high) + 2, True, is_log) if is_int else Range(low, high, False, is_log)
-    [value] = middle(Space((Dimension("a", values),))).values()
-    assert values.holds(value)
+    assert values.holds(values.centre)
 
 
 @given(spaces())
@@ -172,29 +170,3 @@ def test_a_grid_is_what_its_dimensions_hold(space):
     held = {entry.name: entry.values for entry in space}
     assert all(held[name].holds(value) for row in grid for name, value in row.items())
     assert all(space.active({**dict.fromkeys(space.names, 99), **row}) == row for row in grid)
-
-
-def test_an_entry_is_read_with_its_parent():
-    """The kind is the key; a rate of 1 in a choice is 1.0, and so is the end of a range."""
-    assert dimension("learning_rate", {"choice": [1, 0.1]}, HYPERPARAMETERS) == Dimension(
-        "learning_rate", Choice((1.0, 0.1))
-    )
-    entry = dimension("zoom", {"float": [0, 0.5], "when": {"learning_rate": 1}}, HYPERPARAMETERS)
-    assert entry == Dimension("zoom", Range(0.0, 0.5, False), ("learning_rate", (1.0,)))
-    assert [type(end) for end in (entry.values.low, entry.values.high, entry.parent[1][0])] == [float] * 3
-
-
-@pytest.mark.parametrize("ends", [[0.1, 0.3], [0.0, 0.6], [0.25, 0.45]])
-def test_a_step_that_fits_as_written_is_accepted(ends):
-    """0.2 fits into [0.1, 0.3] although 0.3 - 0.1 is a little less than 0.2 in binary."""
-    assert dimension("dropout", {"float": ends, "step": 0.2}, HYPERPARAMETERS).values.points()[-1] == ends[1]
-
-
-def test_a_choice_of_an_unknown_hyperparameter_still_needs_values():
-    """What nobody knows the bounds of is a number or a text all the same."""
-    [problem] = dimension("momentum", {"choice": [[0.9]]}, HYPERPARAMETERS)
-    assert str(problem) == (
-        "each value of a choice must be a number or a text.\n"
-        "Received: [[0.9]]. Write momentum = { choice = [first, second] }."
-    )
-    assert dimension("momentum", {"choice": [0.9, 0]}, HYPERPARAMETERS).values.points() == (0.9, 0)

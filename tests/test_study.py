@@ -9,6 +9,7 @@ from fakes import load, parse
 
 from pipeline.errors import StudyError
 from pipeline.files import digest
+from pipeline.space import Dimension, Range
 from pipeline.study import check_name, template
 
 STUDY = """
@@ -55,9 +56,28 @@ def test_a_rate_of_one_is_a_float_wherever_it_stands():
     assert [type(rate) for rate in rates] == [float] * 6
 
 
-def test_the_middle_of_the_space_is_written_out_among_the_starts():
+def searched(entry: str):
+    """What an entry of [space] becomes."""
+    return study(text=STUDY.replace("learning_rate = { choice = [1, 0.1] }", entry)).space.dimensions[-1]
+
+
+def test_an_entry_is_read_with_its_parent():
+    """The kind is the key; a rate of 1 in a choice is 1.0, and so are the ends of a range and a parent's."""
+    above = "learning_rate = { choice = [1, 0.1] }\n"
+    entry = searched(above + "zoom = { float = [0, 0.5], when = { learning_rate = 1 } }")
+    assert entry == Dimension("zoom", Range(0.0, 0.5, False), ("learning_rate", (1.0,)))
+    assert [type(end) for end in (entry.values.low, entry.values.high, entry.parent[1][0])] == [float] * 3
+
+
+@pytest.mark.parametrize("end", [0.3, 0.5])
+def test_a_step_that_fits_as_written_is_accepted(end):
+    """0.2 fits into [0.1, 0.3] although 0.3 - 0.1 is a little less than 0.2 in binary."""
+    assert searched(f"dropout = {{ float = [0.1, {end}], step = 0.2 }}").values.points()[-1] == end
+
+
+def test_the_centre_of_the_space_is_written_out_among_the_starts():
     """A range has its mean, the geometric on a log scale, a list its middle; what does not count is out."""
-    text = STUDY.replace(
+    text = f'model = "cnn"\n{STUDY}'.replace(
         "learning_rate = { choice = [1, 0.1] }",
         """\
 learning_rate = { float = [1e-4, 1e-2], log = true }
@@ -69,8 +89,8 @@ hidden_units = { int = [64, 512], step = 64 }
 filters = { int = [2, 32], log = true, when = { hidden_layers = 2 } }
 rotation = { float = [0.0, 0.1], when = { hidden_layers = 1 } }""",
     )
-    middle, other = study('start_with = ["middle", { batch_size = 32 }]', text=text).search.start_with
-    assert middle == {
+    centre, other = study('start_with = ["centre", { batch_size = 32 }]', text=text).search.start_with
+    assert centre == {
         "learning_rate": 0.001,
         "batch_size": 64,
         "dropout": 0.25,
@@ -79,7 +99,7 @@ rotation = { float = [0.0, 0.1], when = { hidden_layers = 1 } }""",
         "hidden_units": 320,
         "filters": 8,
     }
-    assert [type(value) for value in middle.values()] == [float, int, float, float, int, int, int]
+    assert [type(value) for value in centre.values()] == [float, int, float, float, int, int, int]
     assert other == {"batch_size": 32}
 
 

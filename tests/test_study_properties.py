@@ -18,8 +18,16 @@ from hypothesis import strategies as st
 from pipeline.errors import StudyError
 from pipeline.files import digest
 from pipeline.study import Study, template
-from pipeline.study.definition import DATASET_NAMES, SAMPLERS, Confirm, Objective, Search, Split
-from pipeline.study.tables import TOP_LEVEL
+from pipeline.study.definition import (
+    CENTRE,
+    DATASET_NAMES,
+    SAMPLERS,
+    Confirm,
+    Objective,
+    Search,
+    Split,
+    StudyFile,
+)
 
 EXAMPLES = int(os.environ.get("STUDY_EXAMPLES", "60"))
 # A search that is longer than usual looks elsewhere each time; the usual one is the same each time.
@@ -28,7 +36,7 @@ searching = settings(
 )
 
 TABLES = {
-    "": TOP_LEVEL,
+    "": StudyFile.model_fields,
     "split": Split.model_fields,
     "search": Search.model_fields,
     "confirm": Confirm.model_fields,
@@ -44,7 +52,7 @@ VOCABULARY = [
     "relu",
     "cnn",
     "median",
-    "middle",
+    CENTRE,
     "optuna",
     "val_loss",
 ]
@@ -168,6 +176,7 @@ def sound(draw):
     return {
         "question": "?",
         "dataset": "digits",
+        "model": "cnn",
         "seed": draw(st.integers(0, 2**63 - 1)),
         "space": space,
         "search": search,

@@ -11,7 +11,7 @@ from pipeline.data.named import DATASETS
 from pipeline.data.npz import read_npz
 from pipeline.data.places import below_raw, placed
 from pipeline.errors import DataError, nearest
-from pipeline.study.definition import Dataset
+from pipeline.study import Dataset
 
 
 def read_raw(dataset: Dataset, root: Path) -> RawImages:

@@ -11,7 +11,7 @@ from pipeline.data.arrays import SPLITS, Arrays, Labels, RawImages, SplitNames, 
 from pipeline.data.duplicates import groups_of_same
 from pipeline.errors import DataError
 from pipeline.seeds import generator
-from pipeline.study.definition import Split
+from pipeline.study import Split
 
 Indices = NDArray[np.int64]
 

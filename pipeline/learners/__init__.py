@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StudyError, as_toml, nearest
-from pipeline.learners.networks import NETWORKS
+from pipeline.learners.networks import NAMES, NETWORKS, Networks
 from pipeline.learners.own import OwnModel
 from pipeline.study import Learner
 
 if TYPE_CHECKING:
     from pipeline.training.program import Program
 
-# Who trains each word that a study file may have for its model; the first is the default.
-FAMILIES: Mapping[str, Learner] = dict.fromkeys(NETWORKS.hyperparameters["model"].words, NETWORKS)
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Learner]] = {
     "networks": lambda _: NETWORKS,
     "own": OwnModel.again,
@@ -34,7 +32,7 @@ class Found:
 
     root: Path
     folder: Path
-    words = tuple(FAMILIES)
+    words = NAMES
 
     def find(self, word: str, tables: Mapping[str, Any]) -> Learner:
         """The family of this name, or the user's own model: "model.py:build".
@@ -42,12 +40,23 @@ class Found:
         Raises:
             StudyError: there is none.
         """
-        if word in FAMILIES:
-            return FAMILIES[word]
+        if word in NAMES:
+            return Networks(_families(word, tables))
         if ".py" in word:
             return OwnModel.of(word if ":" in word else f"{word}:build", self.root, self.folder, tables)
         must = f"must be one of {', '.join(self.words)}, or a file of your own."
         raise StudyError.of(must, as_toml(word), f'{nearest(word, self.words)} Or "model.py:build".', "model")
+
+
+def _families(word: str, tables: Mapping[str, Any]) -> tuple[str, ...]:
+    """The families that a study trains: the one at the top of its file, and those that its tables name."""
+    found: list[Any] = [word]
+    for table, *keys in (("baseline", "model"), ("space", "model", "choice"), ("compare", "model", "choice")):
+        value = tables.get(table)
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        found += value if isinstance(value, list) else [value]
+    return tuple(family for family in NAMES if family in found)
 
 
 def open_program(settings: Mapping[str, Any]) -> tuple[Program, str]:

@@ -58,14 +58,16 @@ class Measuring:
             self._counted[key] = int(answer.get("multiply_adds", 0))
         return self._counted[key]
 
-    def examine(self, configurations: Sequence[Configuration], data: DataShape) -> dict[str, Any]:
+    def examine(
+        self, configurations: Sequence[Configuration], data: DataShape, metric: str
+    ) -> dict[str, Any]:
         """What building, training, saving and loading these shows: {"read", "undeclared", "lines"}.
 
         Raises:
             ModelError: the user's code raised; its traceback.
         """
-        order = {"do": "examine", "configurations": [dict(one) for one in configurations], "data": list(data)}
-        answer = self._asked(order)
+        tried = {"configurations": [dict(one) for one in configurations], "data": list(data)}
+        answer = self._asked({"do": "examine", **tried, "metric": metric})
         if "raised" in answer:
             raise ModelError(answer["raised"])
         found: dict[str, Any] = answer["found"]
@@ -135,7 +137,7 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
     try:
         if order["do"] == "count":
             return {"multiply_adds": _Trial(order["model"], order["configuration"], data).multiply_adds()}
-        return {"found": _examined(order["model"], order["configurations"], data)}
+        return {"found": _examined(order["model"], order["configurations"], data, order["metric"])}
     # Whatever the user's code raises is the answer.
     except Exception as error:
         return {"raised": own_code.quoted(error, Path(order["model"]["root"]))}
@@ -156,7 +158,7 @@ class _Trial:
     def build(self) -> keras.Model:
         return self.learner.built(self._module, self.config, self.data.input_shape, self.data.num_classes, 1)
 
-    def train(self, built: keras.Model, inputs: Any, labels: Any) -> None:
+    def train(self, built: keras.Model, inputs: Any, labels: Any, metric: str) -> None:
         """One batch; or one epoch of the user's own loop on no more than that."""
         own = getattr(self._module, "train", None)
         if own is None:
@@ -165,7 +167,9 @@ class _Trial:
         from pipeline.learners.own_program import OwnData
 
         split = (inputs, labels)
-        next(iter(own(built, self.config, OwnData(split, split, self.data.num_classes))))
+        given = next(iter(own(built, self.config, OwnData(split, split, self.data.num_classes))))
+        if metric not in given:
+            raise ValueError(f"train must yield the objective {metric} after each epoch, not {[*given]}")
 
     def multiply_adds(self) -> int:
         own = getattr(self._module, "cost", None)
@@ -200,7 +204,7 @@ def _positions(layer: Any, side: str) -> int:
 
 
 def _examined(
-    model: Mapping[str, Any], configurations: list[Configuration], data: DataShape
+    model: Mapping[str, Any], configurations: list[Configuration], data: DataShape, metric: str
 ) -> dict[str, Any]:
     """Build each, train one batch, save it and load it again; tell of the smallest and the largest."""
     read: dict[str, None] = {}
@@ -213,7 +217,7 @@ def _examined(
         finally:
             # One that is not declared is told before the KeyError that follows from it.
             undeclared |= one.config.undeclared
-        _tried(one, built)
+        _tried(one, built, metric)
         read |= one.config.read
         sizes.append((built.count_params(), one.multiply_adds(), configuration))
     sizes.sort(key=lambda size: size[:2])
@@ -225,7 +229,7 @@ def _examined(
     return {"read": list(read), "undeclared": list(undeclared), "lines": lines}
 
 
-def _tried(one: _Trial, built: keras.Model) -> None:
+def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
     """Train one batch, save the weights, and load them into the model built again."""
     import numpy as np
 
@@ -235,7 +239,7 @@ def _tried(one: _Trial, built: keras.Model) -> None:
     generator = np.random.default_rng(1)
     inputs = generator.integers(0, 256, (NUM_TRIED, *one.data.input_shape), dtype=np.uint8)
     labels = generator.integers(0, one.data.num_classes, NUM_TRIED)
-    one.train(built, inputs, labels)
+    one.train(built, inputs, labels, metric)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tried.weights.h5"
         built.save_weights(path)

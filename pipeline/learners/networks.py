@@ -1,13 +1,18 @@
-"""Keras networks of images, from raw pixels to class probabilities: mlp and cnn."""
+"""Keras networks of images, from raw pixels to class probabilities: what all families have in common.
+
+A new family is a file beside this one, with what `Family` asks for, and its line in NAMES.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
@@ -17,38 +22,74 @@ if TYPE_CHECKING:
 
     from pipeline.training.program import Program, SeedOf, Shape
 
+
+class Family(Protocol):
+    """What a file of this folder knows of its family, and no other place does.
+
+    Attributes:
+        HYPERPARAMETERS: its own, beside SHARED.
+    """
+
+    @property
+    def HYPERPARAMETERS(self) -> Mapping[str, Hyperparameter]: ...  # noqa: D102, N802  see above
+
+    def layers(self, configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
+        """From scaled images (height, width, channels) to features (num_features,).
+
+        Args:
+            seed_of: a name to a seed; every layer that draws has a name of its own.
+        """
+
+    def multiply_adds(self, configuration: Configuration, shape: Shape) -> tuple[int, int]:
+        """What these layers cost for one image of a shape, and how many features they give."""
+
+    def is_dense(self, configuration: Configuration) -> bool:
+        """Whether there is nothing but dense layers on plain pixels: those have an epoch of their own."""
+
+
+# Each the name of its file; the first is the default.
+NAMES = (
+    "mlp",
+    "cnn",
+)
+FAMILIES: Mapping[str, Family] = {
+    name: cast("Family", import_module(f"pipeline.learners.{name}")) for name in NAMES
+}
+SHARED: Mapping[str, Hyperparameter] = {
+    "batch_size": Hyperparameter(int, 32, 1, 65_536),
+    "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
+    "schedule": Hyperparameter(str, "constant", words=("constant", "cosine")),
+    "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
+    "rotation": Hyperparameter(float, 0.0, 0, 0.5),
+    "zoom": Hyperparameter(float, 0.0, 0, 0.9),
+    "epochs": Hyperparameter(int, 5, 1, 100_000),
+}
+# A family's own stand before these in result tables.
+LAST = ("rotation", "zoom", "epochs")
 # What one step costs beside its arithmetic, in multiply-adds: starting the operations takes about as long.
 STEP_OVERHEAD = 4_000_000
-# What a network of dense layers depends on; whoever adds a hyperparameter decides whether it belongs here.
-DENSE = frozenset(
-    {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"filters", "activation", "rotation", "zoom", "epochs"}
-)
 
 
+@dataclass(frozen=True)
 class Networks:
-    """A learner whose models are built of a few layers, with TensorFlow's tutorial as default."""
+    """A learner of one family of networks, or of several that a study searches or compares."""
 
-    weights_suffix = ".weights.h5"
-    hyperparameters: Mapping[str, Hyperparameter] = MappingProxyType(
-        {
-            "model": Hyperparameter(str, "mlp", words=("mlp", "cnn")),
-            "batch_size": Hyperparameter(int, 32, 1, 65_536),
-            "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
-            "schedule": Hyperparameter(str, "constant", words=("constant", "cosine")),
-            "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
-            "hidden_layers": Hyperparameter(int, 1, 0, 32),
-            "hidden_units": Hyperparameter(int, 128, 1, 65_536),
-            "filters": Hyperparameter(int, 16, 1, 4_096),
-            "activation": Hyperparameter(str, "relu", words=("relu", "sigmoid", "tanh")),
-            "rotation": Hyperparameter(float, 0.0, 0, 0.5),
-            "zoom": Hyperparameter(float, 0.0, 0, 0.9),
-            "epochs": Hyperparameter(int, 5, 1, 100_000),
-        }
-    )
-    metrics: Mapping[str, Direction] = MappingProxyType(
+    names: tuple[str, ...] = NAMES
+
+    weights_suffix: ClassVar[str] = ".weights.h5"
+    metrics: ClassVar[Mapping[str, Direction]] = MappingProxyType(
         {"loss": "minimize", "accuracy": "maximize", "val_loss": "minimize", "val_accuracy": "maximize"}
     )
+
+    @cached_property
+    def hyperparameters(self) -> Mapping[str, Hyperparameter]:
+        """The families' name, what they share and what each has of its own, in the order of result tables."""
+        # The last first: what a family adds to another stands where it stands in that family alone.
+        families = [FAMILIES[name].HYPERPARAMETERS for name in reversed(self.names)]
+        own = {name: one for family in families for name, one in family.items()}
+        first = {name: one for name, one in SHARED.items() if name not in LAST}
+        model = Hyperparameter(str, NAMES[0], words=NAMES)
+        return {"model": model, **first, **own, **{name: SHARED[name] for name in LAST}}
 
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again."""
@@ -67,7 +108,11 @@ class Networks:
 
         It need not be exact, only the same everywhere: it orders the epochs of trials in flight.
         """
-        image = _multiply_adds(configuration, data.input_shape, data.num_classes)
+        family, own = _family(configuration)
+        layers, features = family.multiply_adds(own, data.input_shape)
+        image = layers + features * data.num_classes
+        if configuration["rotation"] or configuration["zoom"]:
+            image += 100 * prod(data.input_shape)
         steps = ceil(data.num_train / int(configuration["batch_size"]))
         return (3 * data.num_train + data.num_val) * image + steps * STEP_OVERHEAD
 
@@ -88,8 +133,8 @@ class Networks:
 
     def is_dense(self, configuration: Configuration) -> bool:
         """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
-        is_plain = not configuration["rotation"] and not configuration["zoom"]
-        return configuration["model"] == "mlp" and is_plain and set(configuration) <= DENSE
+        family, own = _family(configuration)
+        return family.is_dense(own)
 
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
@@ -101,26 +146,32 @@ class Networks:
             shape: (height, width, channels) of an image, uint8, 0-255; scaled to 0-1 inside the model.
             num_classes: how many labels there are.
             seed_of: a name to a seed; every layer that draws has a name of its own.
-
-        Source: the MLP with its defaults is the network of TensorFlow's beginner tutorial
-            ("TensorFlow 2 quickstart for beginners": Flatten, Dense 128 relu, Dense 10, adam).
         """
         import keras
 
-        layers = keras.layers
+        family, own = _family(configuration)
         inputs = keras.Input(shape, dtype="uint8", name="pixels")
-        hidden = layers.Rescaling(1 / 255, name="scaled")(inputs)
+        hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
         for layer in _augmentation(configuration, seed_of):
             hidden = layer(hidden)
-        for layer in MODELS[str(configuration["model"])](configuration, seed_of):
+        for layer in family.layers(own, seed_of):
             hidden = layer(hidden)
-        outputs = layers.Dense(
+        outputs = keras.layers.Dense(
             num_classes,
             activation="softmax",
             name="probabilities",
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
+
+
+def _family(configuration: Configuration) -> tuple[Family, Configuration]:
+    """The configuration's family, and what the configuration says to it: nothing that is another family's."""
+    family = FAMILIES[str(configuration["model"])]
+    others = {
+        name for one in FAMILIES.values() for name in one.HYPERPARAMETERS
+    } - family.HYPERPARAMETERS.keys()
+    return family, {name: value for name, value in configuration.items() if name not in others}
 
 
 def _augmentation(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
@@ -133,65 +184,6 @@ def _augmentation(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any
         )
     if zoom:
         yield keras.layers.RandomZoom(zoom, fill_mode="constant", seed=seed_of("zoom"), name="zoom")
-
-
-def _mlp(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-    import keras
-
-    yield keras.layers.Flatten(name="flat")
-    for index in range(int(configuration["hidden_layers"])):
-        yield from _hidden(configuration, seed_of, index)
-
-
-def _cnn(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-    import keras
-
-    filters = int(configuration["filters"])
-    for index in range(2):
-        name = f"convolution_{index}"
-        yield keras.layers.Conv2D(
-            filters * (index + 1),
-            3,
-            padding="same",
-            activation=configuration["activation"],
-            name=name,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of(name)),
-        )
-        yield keras.layers.MaxPooling2D(name=f"pooling_{index}")
-    yield from _mlp(configuration, seed_of)
-
-
-def _hidden(configuration: Configuration, seed_of: SeedOf, index: int) -> Iterator[Any]:
-    import keras
-
-    name = f"hidden_{index}"
-    yield keras.layers.Dense(
-        int(configuration["hidden_units"]),
-        activation=configuration["activation"],
-        name=name,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of(name)),
-    )
-    if configuration["dropout"]:
-        dropout = f"dropout_{index}"
-        yield keras.layers.Dropout(float(configuration["dropout"]), seed=seed_of(dropout), name=dropout)
-
-
-MODELS: dict[str, Callable[[Configuration, SeedOf], Iterator[Any]]] = {"mlp": _mlp, "cnn": _cnn}
-
-
-def _multiply_adds(configuration: Configuration, shape: tuple[int, ...], num_classes: int) -> int:
-    height, width, channels = shape
-    total = 0
-    if configuration["rotation"] or configuration["zoom"]:
-        total += 100 * prod(shape)
-    if configuration["model"] == "cnn":
-        for index in range(2):
-            filters = int(configuration["filters"]) * (index + 1)
-            total += height * width * 9 * channels * filters
-            height, width, channels = height // 2, width // 2, filters
-    units = [int(configuration["hidden_units"])] * int(configuration["hidden_layers"])
-    widths = [height * width * channels, *units, num_classes]
-    return total + sum(a * b for a, b in itertools.pairwise(widths))
 
 
 NETWORKS = Networks()

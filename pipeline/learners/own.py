@@ -1,7 +1,8 @@
 """The user's own model: a file of the project's, whose hyperparameters are those of the study file.
 
 def build(config, input_shape, num_classes):   # -> keras.Model: raw inputs in, class probabilities out
-def train(model, config, data):                # optional: a generator of one dict of metrics for each epoch
+def train(model, config, data):                # optional: a generator of one dict of metrics for each epoch,
+                                               # any of which the study file may have for its objective
 def cost(config, input_shape, num_classes):    # optional: multiply-adds of an epoch for each example
 """
 
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.errors import Problem, StudyError
 from pipeline.learners import own_code
 from pipeline.learners.measuring import Measuring
-from pipeline.learners.networks import NETWORKS, STEP_OVERHEAD
+from pipeline.learners.networks import SHARED, STEP_OVERHEAD, Networks
 from pipeline.space import Configuration, Hyperparameter, Value
-from pipeline.study import DataShape, Study, corners
+from pipeline.study import DataShape, Direction, Study
 
 if TYPE_CHECKING:
     import keras
@@ -39,11 +40,11 @@ class OwnModel:
     root: Path
     function: str
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    metrics: Mapping[str, Direction] = field(default_factory=lambda: Networks.metrics)
     measuring: Measuring | None = field(default=None, compare=False)
 
     kind = "own"
-    weights_suffix = NETWORKS.weights_suffix
-    metrics = NETWORKS.metrics
+    weights_suffix = Networks.weights_suffix
 
     @classmethod
     def of(cls, word: str, root: Path, folder: Path, tables: Mapping[str, Any]) -> Self:
@@ -54,7 +55,10 @@ class OwnModel:
         """
         path, function = own_code.find(word, root, folder)
         settings = own_code.settings_of(path, root, function)
-        return cls(path, root.resolve(), function, declared(tables), Measuring(settings))
+        metrics = Networks.metrics
+        if "train" in own_code.functions_of(path):
+            metrics = {**metrics, **_objective(tables), **metrics}
+        return cls(path, root.resolve(), function, declared(tables), metrics, Measuring(settings))
 
     @classmethod
     def again(cls, settings: Mapping[str, Any]) -> Self:
@@ -123,10 +127,10 @@ class OwnModel:
             StudyError: it cannot be trained, or hyperparameters are declared and never read, or the reverse.
         """
         assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
-        configurations = [{**study.fixed, **point} for point in corners(study.space)]
+        configurations = [{**study.fixed, **point} for point in study.space.corners()]
         names = [name for name in self.hyperparameters if name not in TRAINING]
         full = [{**study.defaults, **one} for one in [study.baseline.configuration, *configurations]]
-        found = self.measuring.examine(full, data)
+        found = self.measuring.examine(full, data, study.objective.metric)
         unread = [name for name in names if name not in found["read"]]
         problems = [_disagreement("read and not declared", found["undeclared"], "Add it to the study file.")]
         problems += [_disagreement("declared and never read", unread, "Read it, or remove it.")]
@@ -156,7 +160,7 @@ def _checked(made: Any, shape: Shape, num_classes: int) -> keras.Model:
 
 def declared(tables: Mapping[str, Any]) -> dict[str, Hyperparameter]:
     """The hyperparameters that the tables of a study file name, and those of training."""
-    found = {name: NETWORKS.hyperparameters[name] for name in TRAINING}
+    found = {name: SHARED[name] for name in TRAINING}
     space, fixed, baseline = (_table(tables, key) for key in ("space", "fixed", "baseline"))
     for name in dict.fromkeys([*space, *baseline, *fixed, *_table(tables, "compare")]):
         if name not in found and name not in ("engine", "sampler", "pruner"):
@@ -164,6 +168,13 @@ def declared(tables: Mapping[str, Any]) -> dict[str, Hyperparameter]:
             written = next((KINDS[kind] for kind in KINDS if isinstance(entry, dict) and kind in entry), None)
             found[name] = Hyperparameter(written, _default(name, baseline, fixed))
     return found
+
+
+def _objective(tables: Mapping[str, Any]) -> dict[str, Direction]:
+    """What a loop of the user's own reports beside the usual, as far as the study file says it."""
+    ways: tuple[Direction, Direction] = ("maximize", "minimize")
+    named = {way: _table(tables, "objective").get(way) for way in ways}
+    return {metric: way for way, metric in named.items() if isinstance(metric, str)}
 
 
 def _default(name: str, *tables: Mapping[str, Any]) -> Value | None:

@@ -76,12 +76,21 @@ def find(word: str, root: Path, folder: Path) -> tuple[Path, str]:
     if not path.is_relative_to(root.resolve()):
         must, advice = "the model's file must lie in the project's folder.", "Copy it there."
         raise StudyError.of(must, name, advice, "model")
-    functions = [node.name for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+    functions = functions_of(path)
     if function not in functions:
         must = f"{name} must have the function {function}."
         advice = nearest(function, functions) if functions else f"Write def {function}(config, ...)."
         raise StudyError.of(must, ", ".join(functions) or "no function", advice, "model")
     return path, function
+
+
+def functions_of(path: Path) -> list[str]:
+    """The names of a file's own functions, which is not run for that.
+
+    Raises:
+        StudyError: it is no Python.
+    """
+    return [node.name for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
 
 
 def sources(path: Path, root: Path) -> dict[str, str]:

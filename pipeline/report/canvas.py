@@ -65,7 +65,7 @@ def axis(title: str, **settings: Any) -> dict[str, Any]:
 
 def metric_axis(metric: str, ends: tuple[float, float]) -> dict[str, Any]:
     """The axis of a metric between two values of `scaled`."""
-    unit = " (%)" if wording.is_share(metric) else " (cross-entropy, nats)"
+    unit = " (%)" if wording.is_share(metric) else " (cross-entropy, nats)" * (metric == "val_loss")
     return axis(f"{wording.METRICS[metric]}{unit}".capitalize(), range=list(ends))
 
 

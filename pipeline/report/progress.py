@@ -52,14 +52,15 @@ def curves(findings: Findings) -> Picture:
     title = "Learning curves of all trials"
     if findings.curves.empty:
         return Picture("curves", title, "Not shown: no trial finished an epoch.", None)
-    metric = "val_" + findings.metric.removeprefix("val_")
+    metric = findings.metric
     states = findings.trials[["arm", "number", "state"]]
     joined = findings.curves.merge(states, on=["arm", "number"], how="left").sort_values(
         ["arm", "number", "epoch"], kind="stable"
     )
     winner = findings.evidence["winner"]
     of_winner = findings.of_arm(joined[joined["number"] == winner["number"]], str(winner["arm"]))
-    ends = canvas.span(canvas.scaled(metric, joined[metric].astype(float)), "accuracy" in metric)
+    values = canvas.scaled(metric, joined[metric].astype(float))
+    ends = canvas.span(values, findings.study.objective.is_maximized)
     traces = [
         _bundle(findings.of_arm(joined[joined["state"] == state], arm), metric, index, arm, state)
         for index, arm in enumerate(findings.arms)

@@ -9,12 +9,14 @@ import pandas as pd
 
 from pipeline.statistics import Interval
 
-METRICS: Mapping[str, str] = {
-    "val_accuracy": "validation accuracy",
-    "val_loss": "validation loss",
-    "accuracy": "training accuracy",
-    "loss": "training loss",
-}
+
+class _Names(dict[str, str]):
+    def __missing__(self, metric: str) -> str:
+        return metric
+
+
+# A metric of the user's own is called what the user calls it.
+METRICS = _Names(val_accuracy="validation accuracy", val_loss="validation loss")
 NOTHING = "-"
 
 

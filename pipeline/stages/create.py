@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.errors import StoreError
 from pipeline.files import write_text
 from pipeline.stages.project import Project
-from pipeline.study.template import template
+from pipeline.study import template
 from pipeline.workers import places
 
 # What a project begins with, by its place: a file of the package's template, or what it holds.

@@ -14,7 +14,7 @@ import pipeline
 from pipeline.files import code_sha256, digest
 from pipeline.training import BACKENDS, backend, machine
 
-CODE = ("seeds.py", "space", "trial.py", "search.py", "learners", "training", "engines")
+CODE = ("seeds.py", "space.py", "trial.py", "search.py", "learners", "training", "engines")
 PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
 # The stages whose results are trained: they depend on the machine too, and on CODE beside code of their own.
 TRAINED: Mapping[str, tuple[str, ...]] = {

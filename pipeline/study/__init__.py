@@ -5,9 +5,7 @@ study = load(Path("studies/mnist-mlp/study.toml"), LEARNERS)
 
 from pipeline.study.definition import Arm, Baseline, Confirm, Dataset, Objective, Search, Split, Study
 from pipeline.study.learner import DataShape, Direction, Learner, Learners
-from pipeline.study.middle import corners
-from pipeline.study.reading import check_name, load, parse
-from pipeline.study.template import template
+from pipeline.study.reading import check_name, load, parse, template
 
 __all__ = [
     "Arm",
@@ -23,7 +21,6 @@ __all__ = [
     "Split",
     "Study",
     "check_name",
-    "corners",
     "load",
     "parse",
     "template",

@@ -1,119 +1,132 @@
-"""What must hold between the tables of a study file."""
+"""What must hold between the tables of a study file, and between the file and its learner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
-from pipeline.space import Choice, Dimension, Space, Value, defaults
-from pipeline.study.definition import Objective, Search
-from pipeline.study.learner import Learner
+from pipeline.space import Choice, Hyperparameter, Space, Value
+from pipeline.study.definition import PRUNERS, SAMPLERS, Compared, Study
+from pipeline.study.messages import unknown
 
 NEVER_SEARCHED = ("epochs",)
+# What [compare] may name beside a hyperparameter.
+COMPARABLE: Mapping[str, Hyperparameter] = {
+    "engine": Hyperparameter(str, None, words=tuple(SAMPLERS)),
+    "sampler": Hyperparameter(str, None, words=tuple(dict.fromkeys(sum(SAMPLERS.values(), ())))),
+    "pruner": Hyperparameter(str, None, words=PRUNERS),
+}
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A study file in the middle of its reading.
+    """A study whose file is being checked.
 
     Attributes:
-        tables: every table as it stands in the file; a stand-in where it is missing or no table.
-        baseline, starts: the values that are in order by themselves.
-        space: the entries that are in order by themselves.
-        search: stand-ins replace what is wrong with it.
+        study: made of what is in order in each table by itself.
+        compare: the tables of [compare] that are in order by themselves.
+        tables: each table as it stands in the file.
     """
 
+    study: Study
+    compare: Mapping[str, Compared]
     tables: Mapping[str, Mapping[str, Any]]
-    model: str
-    learner: Learner
-    baseline: Mapping[str, Value]
-    starts: Sequence[Mapping[str, Value]]
-    space: Space
-    search: Search
-    objective: Objective
 
     @property
-    def start(self) -> dict[str, Value]:
-        """A value for every hyperparameter before the tables have their say."""
-        start = dict(defaults(self.learner.hyperparameters))
-        return {**start, "model": self.model} if "model" in self.learner.hyperparameters else start
+    def known(self) -> Mapping[str, Hyperparameter]:
+        """What the study's learner has."""
+        return self.study.learner.hyperparameters
+
+    def over_arms(self, setting: str) -> tuple[tuple[Any, ...], str]:
+        """The values that a setting of [search] takes over the arms, and where it stands."""
+        if self.study.compared and self.study.compared[0] == setting:
+            return self.study.compared[1], f"[compare] {setting}"
+        return (getattr(self.study.search, setting),), f"[search] {setting}"
 
 
-def cross_checks(draft: Draft) -> Iterator[Problem]:
+def admitted(settings: Mapping[str, Hyperparameter], key: str, values: list[Any]) -> tuple[Value, ...]:
+    """Those values of a compared setting that it may have, as trials are given them."""
+    return tuple(settings[key].exact(value) for value in values if settings[key].admits(value))
+
+
+def problems_between(draft: Draft) -> Iterator[Problem]:
     """Every problem that shows only when two places of the file are seen together."""
-    yield from _objective(draft)
-    yield from _fixed(draft)
-    for entry in draft.space:
-        yield from _parent(entry, draft)
-    missing = list(_defaults(draft))
-    yield from missing
-    yield from _starts(draft)
-    if missing:
-        return
-    plain = {**draft.start, **draft.baseline}
-    # A value that the baseline's other values switch off is never compared with anything.
-    counted = draft.space.active(plain).keys() & draft.baseline.keys()
-    yield from _inside({name: plain[name] for name in counted}, draft.space, "[baseline]")
+    for check in (_names, _objective, _space, _baseline, _starts, _counts, _compared, _engines, _grid):
+        yield from check(draft)
 
 
-def _defaults(draft: Draft) -> Iterator[Problem]:
-    """A hyperparameter of the user's own has no value but those that the file gives."""
-    for name, known in draft.learner.hyperparameters.items():
-        if known.default is None and name not in draft.tables["baseline"]:
-            must = "must be given: a hyperparameter of your own has no default."
-            yield Problem(
-                must, "nothing", f"Add {as_key(name)} = ... to [baseline].", f"[baseline] {as_key(name)}"
-            )
-
-
-def _objective(draft: Draft) -> Iterator[Problem]:
-    table, objective = draft.tables["objective"], draft.objective
-    advice = 'Write { maximize = "val_accuracy" } or { minimize = "val_loss" }.'
-    if len(table.keys() & {"maximize", "minimize"}) != 1:
-        yield Problem("must have one of maximize, minimize.", as_toml(table), advice, "objective")
-    elif objective.is_maximized != objective.metric.endswith("accuracy"):
-        yield Problem("an accuracy is maximized, a loss minimized.", as_toml(table), advice, "objective")
-
-
-def _fixed(draft: Draft) -> Iterator[Problem]:
-    searched, fixed = draft.tables["space"], draft.tables["fixed"]
-    for name in searched:
-        where = f"[space] {as_key(name)}"
-        if name in NEVER_SEARCHED:
-            yield Problem("must be fixed, not searched.", name, f"Move {name} to [fixed].", where)
-        elif name in fixed:
-            advice = "Remove it from [fixed] or from [space]."
-            yield Problem("must not be fixed and searched at once.", name, advice, where)
-    if "model" in fixed:
+def _names(draft: Draft) -> Iterator[Problem]:
+    known, starts = draft.known, draft.tables["search"].get("start_with")
+    given = {f"[{name}]": draft.tables[name] for name in ("baseline", "fixed", "space")}
+    for index, start in enumerate(starts if isinstance(starts, list) else []):
+        given[f"[search] start_with[{index}]"] = start if isinstance(start, dict) else {}
+    for where, table in given.items():
+        for name in [name for name in table if name not in known]:
+            yield unknown(name, known, f"{where} {as_key(name)}", known, "unknown hyperparameter.")
+    if "model" in draft.tables["fixed"]:
         advice = "Write it at the top of the file instead: model = ..."
         yield Problem("must be given once, for the whole study.", "model", advice, "[fixed] model")
 
 
-def _parent(entry: Dimension, draft: Draft) -> Iterator[Problem]:
-    if entry.parent is None:
-        return
-    where = f"[space] {entry.name}"
-    name, values = entry.parent
-    order = list(draft.tables["space"])
-    if name not in order[: order.index(entry.name)]:
-        must = "when must name a hyperparameter searched above this one."
-        advice = f"Put {as_key(name)} into [space] above {entry.name}, or drop when."
-        yield Problem(must, f"when = {as_toml(draft.tables['space'][entry.name]['when'])}", advice, where)
-        return
-    parent = next((known for known in draft.space if known.name == name), None)
-    if parent is None:
-        return
-    if not isinstance(parent.values, Choice) and not parent.values.is_int:
-        must = "when must name a hyperparameter whose values can be listed."
-        advice = f"Make {name} a choice, or drop when."
-        yield Problem(must, f"{name}, a range of floats", advice, where)
-        return
-    for value in values:
-        if not parent.values.holds(value):
-            advice = f"Choose a value that [space] {name} has."
-            yield Problem(f"when must name a value that {name} can take.", as_toml(value), advice, where)
+def _objective(draft: Draft) -> Iterator[Problem]:
+    objective, metrics, where = draft.study.objective, draft.study.learner.metrics, "objective"
+    metric, direction = objective.metric, metrics.get(objective.metric)
+    written = as_toml(draft.tables["objective"])
+    on_val = [name for name in metrics if f"val_{name}" not in metrics]
+    if direction is None:
+        must = "must name a metric that the model reports."
+        yield Problem(must, written, nearest(metric, on_val), where)
+    elif metric not in on_val:
+        must = "must be measured on val: on what it was trained on, the model that memorizes best would win."
+        yield Problem(must, written, f"Write {{ {direction} = {as_toml(f'val_{metric}')} }}.", where)
+    elif objective.is_maximized != (direction == "maximize"):
+        advice = f"Write {{ {direction} = {as_toml(metric)} }}."
+        yield Problem(f"{metric} must be {direction}d.", written, advice, where)
+
+
+def _space(draft: Draft) -> Iterator[Problem]:
+    order, entries = list(draft.tables["space"]), {entry.name: entry.values for entry in draft.study.space}
+    for name in order:
+        where = f"[space] {as_key(name)}"
+        if name in NEVER_SEARCHED:
+            yield Problem("must be fixed, not searched.", name, f"Move {name} to [fixed].", where)
+        elif name in draft.tables["fixed"]:
+            must, advice = (
+                "must not be fixed and searched at once.",
+                "Remove it from [fixed] or from [space].",
+            )
+            yield Problem(must, name, advice, where)
+    for entry in draft.study.space:
+        name, values = entry.parent or ("", ())
+        where, parent = f"[space] {entry.name} when", entries.get(name)
+        if entry.parent and name not in order[: order.index(entry.name)]:
+            must, advice = (
+                "must name a hyperparameter searched above this one.",
+                "Put it there, or drop when.",
+            )
+            yield Problem(must, as_key(name), advice, where)
+        elif isinstance(parent, Choice) or (parent and parent.is_int):
+            for value in values:
+                if not parent.holds(value):
+                    advice = f"Choose a value that [space] {name} has."
+                    yield Problem(f"must name a value that {name} can take.", as_toml(value), advice, where)
+        elif parent:
+            must, advice = "must name a hyperparameter whose values can be listed.", f"Make {name} a choice."
+            yield Problem(must, f"{name}, a range of floats", advice, where)
+
+
+def _baseline(draft: Draft) -> Iterator[Problem]:
+    given, plain = draft.tables["baseline"], draft.study.baseline.configuration
+    missing = [name for name, one in draft.known.items() if one.default is None and name not in given]
+    for name in missing:
+        must, advice = "must be given: a hyperparameter of your own has no default.", "Add it to [baseline]."
+        yield Problem(must, "nothing", advice, f"[baseline] {as_key(name)}")
+    if not missing:
+        # A value that the baseline's other values switch off is never compared with anything.
+        counted = draft.study.space.active(plain).keys() & given.keys()
+        yield from _inside({name: plain[name] for name in counted}, draft.study.space, "[baseline]")
 
 
 def _inside(values: Mapping[str, Value], space: Space, where: str) -> Iterator[Problem]:
@@ -125,17 +138,81 @@ def _inside(values: Mapping[str, Value], space: Space, where: str) -> Iterator[P
 
 
 def _starts(draft: Draft) -> Iterator[Problem]:
-    if len(draft.starts) > draft.search.trials:
-        received = f"{len(draft.starts)} of them, trials = {draft.search.trials}"
-        must, advice = "must not hold more than trials.", "Raise trials, or remove some."
-        yield Problem(must, received, advice, "[search] start_with")
-    for index, values in enumerate(draft.starts):
+    searched = draft.tables["space"]
+    for index, values in enumerate(draft.study.search.start_with):
         where = f"[search] start_with[{index}]"
-        if not draft.search.start_with[index]:
-            advice = "Write { learning_rate = 0.001 }, for example, or remove it."
-            yield Problem("must name at least one hyperparameter.", "an empty table", advice, where)
-        for name in values:
-            if name not in draft.tables["space"]:
-                must, advice = "must name searched hyperparameters.", nearest(name, draft.tables["space"])
-                yield Problem(must, name, advice, where)
-        yield from _inside(values, draft.space, where)
+        for name in [name for name in values if name not in searched]:
+            yield Problem("must name searched hyperparameters.", name, nearest(name, searched), where)
+        yield from _inside(values, draft.study.space, where)
+
+
+def _counts(draft: Draft) -> Iterator[Problem]:
+    """What must be no more than trials; a default that the file does not state is never too much."""
+    search, confirm = draft.study.search, draft.study.confirm
+    in_all = search.trials * len(draft.study.compared[1] if draft.study.compared else "1")
+    counts = {
+        "[search] start_with": (len(search.start_with), search.trials),
+        "[search] parallel": (search.parallel if "parallel" in search.model_fields_set else 1, search.trials),
+        "[confirm] top": (confirm.top if "top" in confirm.model_fields_set else 1, in_all),
+    }
+    for where, (count, most) in counts.items():
+        if count > most:
+            must, advice = (
+                "must not be more than there are trials.",
+                f"Raise trials, or make it {most} at most.",
+            )
+            yield Problem(must, f"{count}, and {most} trials", advice, where)
+
+
+def _compared(draft: Draft) -> Iterator[Problem]:
+    keys, settings = draft.tables["compare"].keys(), {**COMPARABLE, **draft.known}
+    if len(keys) > 1:
+        advice = "Keep one; ask the other question in a study of its own."
+        yield Problem("must compare one thing.", ", ".join(map(as_key, keys)), advice, "[compare]")
+    for key, table in draft.compare.items():
+        where = f"[compare] {as_key(key)}"
+        if key not in settings:
+            yield Problem("cannot be compared.", as_key(key), nearest(key, settings), where)
+            continue
+        if key in draft.tables["space"] or key in draft.tables["fixed"]:
+            advice = f"Remove {key} from [compare], or from [space] or [fixed]."
+            yield Problem("must not be searched or fixed as well.", key, advice, where)
+        yield from (problem.at(where) for problem in map(settings[key].problem, table.choice) if problem)
+        values = admitted(settings, key, table.choice)
+        if len(set(values)) < len(values):
+            advice = "Remove the repeated value."
+            yield Problem("must not repeat a value.", as_toml(table.choice), advice, where)
+
+
+def _engines(draft: Draft) -> Iterator[Problem]:
+    engines, _ = draft.over_arms("engine")
+    samplers, where = draft.over_arms("sampler")
+    for engine in engines:
+        for sampler in filter(None, samplers):
+            if sampler not in SAMPLERS[engine]:
+                must, advice = f"unknown sampler of {engine}.", nearest(sampler, SAMPLERS[engine])
+                yield Problem(must, as_toml(sampler), advice, where)
+    if "keras_tuner" in engines and draft.study.search.start_with:
+        must, advice = "start_with needs the engine optuna.", 'Drop start_with, or set engine = "optuna".'
+        yield Problem(must, "keras_tuner", advice, "[search] start_with")
+    pruners, where = draft.over_arms("pruner")
+    pruning = ", ".join(pruner for pruner in pruners if pruner != "none")
+    if engines == ("keras_tuner",) and pruning:
+        advice = 'Drop pruner, or set sampler = "hyperband".'
+        yield Problem("a pruner needs the engine optuna.", pruning, advice, where)
+
+
+def _grid(draft: Draft) -> Iterator[Problem]:
+    if "grid" not in draft.over_arms("sampler")[0]:
+        return
+    space, search = draft.study.space, draft.study.search
+    if search.start_with:
+        must, advice = "a grid tries every point of the space anyway.", "Drop start_with."
+        yield Problem(must, as_toml(search.start_with), advice, "[search] start_with")
+    if endless := [entry.name for entry in space if entry.values.num_points() is None]:
+        advice = "Give each a step and no log, or make it a choice."
+        yield Problem("a grid needs values that can be counted.", ", ".join(endless), advice, "[space]")
+    points = space.grid_size()
+    if points is not None and points > search.trials:
+        must, advice = f"a grid of {points} points needs as many trials.", "Raise trials, or thin the grid."
+        yield Problem(must, f"trials = {search.trials}", advice, "[search] trials")

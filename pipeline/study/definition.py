@@ -1,21 +1,26 @@
-"""What a study is made of: frozen values, each checked at birth."""
+"""What a study is made of: the tables of its file, each key with its bounds and an example, and the study.
+
+A new key is a field of its table: its messages and its place in the plan and the record's key follow from it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
 
+from pipeline.errors import Problem, as_toml, nearest
 from pipeline.space import Configuration, Space, Value, defaults
+from pipeline.study.entries import Entry, Table, TableError
 from pipeline.study.learner import Learner
 
 EngineName = Literal["optuna", "keras_tuner"]
 TrainerName = Literal["auto", "fit", "compiled"]
 PrunerName = Literal["none", "median", "successive_halving", "hyperband"]
-Metric = Literal["val_accuracy", "val_loss", "accuracy", "loss"]
 
 SAMPLERS: Mapping[str, tuple[str, ...]] = {
     "optuna": ("tpe", "random", "grid", "qmc"),
@@ -23,16 +28,50 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
 }
 DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
 PRUNERS: tuple[str, ...] = get_args(PrunerName)
-TRAINERS: tuple[str, ...] = get_args(TrainerName)
+MAX_QUESTION = 1_000
+MAX_ARMS = 32
+CENTRE = "centre"
 
 
-class Table(BaseModel):
-    """A table of the study file: no unknown key, no silent conversion, no change after birth.
+def _sentence(text: str) -> str:
+    plain = " ".join(text.split())
+    if not (plain and plain.isprintable() and len(text) <= MAX_QUESTION):
+        must, advice = f"must be a sentence of at most {MAX_QUESTION} characters.", 'Write "Which is better?"'
+        raise TableError(Problem(must, "", advice))
+    return text
 
-    The first example of a field is what a message advises to write.
-    """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+def _values(table: dict[str, Any], info: ValidationInfo) -> dict[str, Value]:
+    """Values as trials are given them: a rate of 1 is 1.0. Names that nobody knows are told elsewhere."""
+    if info.context is None:
+        return table
+    known = {name: info.context[name] for name in table if name in info.context}
+    told = [(name, one.problem(table[name])) for name, one in known.items()]
+    if wrong := [replace(problem, where=name) for name, problem in told if problem]:
+        raise TableError(*wrong)
+    return {name: one.exact(table[name]) for name, one in known.items()}
+
+
+def _start(value: Any, info: ValidationInfo) -> Any:
+    if value == CENTRE:
+        return value
+    if not isinstance(value, dict):
+        raise TableError(Problem(f'must be a table, or the word "{CENTRE}".', "", f'Write "{CENTRE}".'))
+    if not value:
+        advice = "Write { learning_rate = 0.001 }, for example, or remove it."
+        raise TableError(Problem("must name at least one hyperparameter.", "", advice))
+    return _values(value, info)
+
+
+def _admitted(entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    known = {name: info.context[name] for name in entries if info.context and name in info.context}
+    told = [(name, problem) for name in known for problem in entries[name].problems(known[name])]
+    if told:
+        raise TableError(*(replace(problem, where=name) for name, problem in told))
+    return entries
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_values)]
 
 
 class Dataset(Table):
@@ -41,6 +80,28 @@ class Dataset(Table):
     name: str | None = Field(default=None, examples=["mnist-sample"])
     npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
     folder: str | None = Field(default=None, examples=["data/raw/mine"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        table = {"name": value} if isinstance(value, str) else value
+        if not isinstance(table, dict) or len(table) != 1:
+            must = f"must be a known name, or a table with one of {', '.join([*cls.model_fields][1:])}."
+            advice = 'Write dataset = "mnist" or dataset = { npz = "data/raw/mine.npz" }.'
+            raise TableError(Problem(must, "", advice))
+        return table
+
+    @model_validator(mode="after")
+    def _findable(self) -> Self:
+        [(key, value)] = self.model_dump(exclude_none=True).items()
+        if key != "name" and not (value.strip() and value.isprintable()):
+            advice = f'Write {key} = "data/raw/mine", for example.'
+            raise TableError(Problem("must be a path.", as_toml(value), advice, key))
+        if key == "name" and value not in DATASET_NAMES:
+            own = 'Write { npz = "..." } or { folder = "..." } for images of your own.'
+            advice = own if re.search(r"[/\\.]", value) else nearest(value, DATASET_NAMES)
+            raise TableError(Problem("unknown data set.", as_toml(value), advice))
+        return self
 
 
 class Split(Table):
@@ -53,14 +114,21 @@ class Split(Table):
 class Objective(Table):
     """The metric that decides, its direction, and the epoch at which it is read: the last or the best."""
 
-    maximize: Metric | None = Field(default=None, examples=["val_accuracy"])
-    minimize: Metric | None = Field(default=None, examples=["val_loss"])
+    maximize: str | None = Field(default=None, examples=["val_accuracy"])
+    minimize: str | None = Field(default=None, examples=["val_loss"])
     at: Literal["last", "best"] = Field(default="last", examples=["last"])
 
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.maximize is None) == (self.minimize is None):
+            advice = 'Write { maximize = "val_accuracy" } or { minimize = "val_loss" }.'
+            raise TableError(Problem("must have one of maximize, minimize.", "", advice))
+        return self
+
     @property
-    def metric(self) -> Metric:
+    def metric(self) -> str:
         """The metric's name in a curve."""
-        return self.maximize or self.minimize or "val_accuracy"
+        return str(self.minimize if self.maximize is None else self.maximize)
 
     @property
     def is_maximized(self) -> bool:
@@ -77,7 +145,7 @@ class Search(Table):
         minutes: ask for no more trials after so long, in each arm.
         trial_minutes: fail a trial whose epochs take longer together.
         patience: ask for no more after so many trials without a better score.
-        start_with: configurations tried first, "middle" written out (Optuna only).
+        start_with: configurations tried first, "centre" written out in a `Study` (Optuna only).
     """
 
     engine: EngineName = Field(default="optuna", examples=["optuna"])
@@ -88,7 +156,7 @@ class Search(Table):
     minutes: float | None = Field(default=None, gt=0, examples=[30])
     trial_minutes: float | None = Field(default=None, gt=0, examples=[5])
     patience: int | None = Field(default=None, ge=1, examples=[20])
-    start_with: list[dict[str, Any]] = Field(default_factory=list, examples=[[{"learning_rate": 0.001}]])
+    start_with: list[Annotated[Any, PlainValidator(_start)]] = Field(default=[], examples=[[CENTRE]])
 
 
 class Confirm(Table):
@@ -96,6 +164,36 @@ class Confirm(Table):
 
     top: int = Field(default=3, ge=1, le=100, examples=[3])
     repeats: int = Field(default=5, ge=2, le=1_000, examples=[5])
+
+
+class Compared(Table):
+    """The values that one setting takes, an arm each."""
+
+    choice: list[Any] = Field(min_length=2, max_length=MAX_ARMS, examples=[["first", "second"]])
+
+
+class StudyFile(Table):
+    """A whole study file; a key that has no default must be given."""
+
+    question: Annotated[str, AfterValidator(_sentence)] = Field(examples=["How much does tuning buy?"])
+    dataset: Dataset = Field(examples=["mnist-sample"])
+    model: str = Field(default="", examples=["mlp"])
+    seed: int = Field(ge=0, examples=[20260101])
+    objective: Objective = Field(
+        default=Objective(maximize="val_accuracy"), examples=[{"maximize": "val_accuracy"}]
+    )
+    trainer: TrainerName = Field(default="auto", examples=["auto"])
+    split: Split = Field(default=Split(), examples=[{"val": 0.2}])
+    baseline: Values = Field(default={}, examples=[{"batch_size": 32}])
+    fixed: Values = Field(default={}, examples=[{"epochs": 10}])
+    compare: dict[str, Compared] = Field(
+        default={}, examples=[{"engine": {"choice": ["optuna", "keras_tuner"]}}]
+    )
+    space: Annotated[dict[str, Entry], AfterValidator(_admitted)] = Field(
+        examples=[{"learning_rate": {"float": [1e-4, 1e-2], "log": True}}]
+    )
+    search: Search = Field(examples=[{"trials": 40}])
+    confirm: Confirm = Field(default=Confirm(), examples=[{"top": 3}])
 
 
 @dataclass(frozen=True)

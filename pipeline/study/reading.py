@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import stat
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Problem, StudyError, nearest
-from pipeline.space import Space, Value
-from pipeline.study.arms import arm_checks
-from pipeline.study.checks import Draft, cross_checks
-from pipeline.study.definition import Baseline, Confirm, Objective, Search, Split, Study
-from pipeline.study.document import document
+from pipeline.errors import Problem, StudyError, as_key, nearest, shortened
+from pipeline.space import Dimension, Space, defaults
+from pipeline.study.checks import COMPARABLE, Draft, admitted, problems_between
+from pipeline.study.definition import CENTRE, Baseline, Study, StudyFile
 from pipeline.study.learner import Learner, Learners
-from pipeline.study.middle import MIDDLE, middle
-from pipeline.study.tables import STAND_INS, TOP_LEVEL, Tables
+from pipeline.study.messages import read
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED = ("raw",)
 MAX_BYTES = 100_000
+MAX_DOTS = 300
+INTEGERS = range(-(2**63), 2**63)
+TEMPLATE = Path(__file__).parents[1] / "template" / "study.toml"
+TWICE = ("Cannot overwrite", "Cannot declare", "Duplicate inline table key", "Cannot mutate")
 
 
 def check_name(name: str) -> str:
@@ -63,7 +66,8 @@ def _text(path: Path, name: str) -> str:
             received = f"{path.stat().st_size:,} bytes"
             must = f"a study file must have at most {MAX_BYTES:,} bytes."
             raise StudyError.of(must, received, "Is this the right file?")
-        return content.decode()
+        # Some editors put a byte order mark in front, which means nothing in UTF-8.
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StudyError.of("a study file must be UTF-8 text.", error, "Save it as UTF-8.") from error
     except FileNotFoundError as error:
@@ -82,39 +86,49 @@ def parse(text: str, name: str, learners: Learners) -> Study:
         learners: find what the file names for its model.
 
     Raises:
-        StudyError: with every problem that was found, each placed by table and key.
+        StudyError: with every problem that was found.
     """
     raw = document(text)
     model, learner, problems = _learner(raw, learners)
-    tables = Tables(learner.hyperparameters, problems)
-    tables.top_level(raw)
-    found = {key: _table(raw, key) for key, (kind, _) in TOP_LEVEL.items() if kind is dict}
-    draft = _draft(raw, found, model, learner, tables)
-    confirm = tables.checked(Confirm, found["confirm"], "[confirm]")
-    split = tables.checked(Split, found["split"], "[split]")
-    dataset = tables.dataset(raw.get("dataset", "mnist-sample"))
-    fixed = tables.values(found["fixed"], "[fixed]")
-    problems += [*cross_checks(draft), *arm_checks(draft)]
+    file, wrong = read(raw, learner.hyperparameters)
+    study = _study(file, name, model, learner, text)
+    tables = {key: raw[key] if isinstance(raw.get(key), dict) else {} for key in StudyFile.model_fields}
+    problems += [*wrong, *problems_between(Draft(study, file.compare, tables))]
     if problems:
         raise StudyError(*problems)
-    start = draft.start
-    settled = {**start, **fixed}
+    return study
+
+
+def _study(file: StudyFile, name: str, model: str, learner: Learner, text: str) -> Study:
+    """The study of a file, with every default filled in."""
+    known, settings = learner.hyperparameters, {**COMPARABLE, **learner.hyperparameters}
+    entries = {key: entry for key, entry in file.space.items() if key in known}
+    space = Space(
+        tuple(Dimension(key, one.values(known[key]), one.parent(known)) for key, one in entries.items())
+    )
+    plain = {**defaults(known), **({"model": model} if "model" in known else {})}
+    compared = [
+        (key, admitted(settings, key, one.choice)) for key, one in file.compare.items() if key in settings
+    ]
+    # A space in which nothing is in order has no centre; that is told of the space.
+    centre = [space.centre()] if space.names else []
+    starts = [row for start in file.search.start_with for row in (centre if start == CENTRE else [start])]
     return Study(
         name=name,
-        question=raw["question"],
-        dataset=dataset,
-        split=split,
+        question=file.question,
+        dataset=file.dataset,
+        split=file.split,
         model=model,
         learner=learner,
-        seed=raw["seed"],
-        objective=draft.objective,
-        trainer=raw.get("trainer", "auto"),
-        baseline=Baseline({**start, **draft.baseline}),
-        fixed={key: value for key, value in settled.items() if key not in draft.space.names},
-        space=draft.space,
-        search=draft.search.model_copy(update={"start_with": [dict(values) for values in draft.starts]}),
-        confirm=confirm,
-        compared=_compared(found["compare"], learner),
+        seed=file.seed,
+        objective=file.objective,
+        trainer=file.trainer,
+        baseline=Baseline({**plain, **file.baseline}),
+        fixed={key: value for key, value in {**plain, **file.fixed}.items() if key not in space.names},
+        space=space,
+        search=file.search.model_copy(update={"start_with": starts}),
+        confirm=file.confirm,
+        compared=compared[0] if compared else None,
         text=text,
     )
 
@@ -123,60 +137,63 @@ def _learner(raw: dict[str, Any], learners: Learners) -> tuple[str, Learner, lis
     """The word for the model, its learner, and why it is only a stand-in."""
     word = raw.get("model", learners.words[0])
     try:
-        # That it must be text is told with the other keys at the top.
+        # That it must be text is told with the other keys.
         return word, learners.find(word if isinstance(word, str) else learners.words[0], raw), []
     except StudyError as error:
         return learners.words[0], learners.find(learners.words[0], raw), list(error.problems)
 
 
-def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:
-    value = raw.get(key)
-    stand_ins = {"search": STAND_INS[Search], "objective": STAND_INS[Objective]}
-    return value if isinstance(value, dict) else dict(stand_ins.get(key, {}))
+def document(text: str) -> dict[str, Any]:
+    """The tables of a study file, unchecked but for the size of their numbers.
+
+    Raises:
+        StudyError: the text is not TOML, or holds a number that TOML does not have.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        # The parser's time and memory grow with the square of the number of a key's parts.
+        if line.count(".") > MAX_DOTS and not line.lstrip().startswith("#"):
+            must = f"a line must have at most {MAX_DOTS} dots."
+            raise StudyError.of(must, f"line {number}", "Break the line, or shorten its key.")
+    try:
+        raw = tomllib.loads(text)
+        problems = list(_outsized(raw, ()))
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(text, str(error)) from error
+    except RecursionError as error:
+        raise StudyError.of("values must nest a few deep at most.", "more", "Flatten them.") from error
+    except ValueError as error:
+        received = "one of thousands of digits"
+        raise StudyError.of("a number must fit into 64 bits.", received, "Shorten the number.") from error
+    if problems:
+        raise StudyError(*problems)
+    return raw
 
 
-def _draft(
-    raw: dict[str, Any], found: dict[str, dict[str, Any]], model: str, learner: Learner, tables: Tables
-) -> Draft:
-    """Everything that the checks between tables look at; what is wrong by itself is noted and left out."""
-    given = {key for key in found if isinstance(raw.get(key), dict)}
-    if "space" in given and not found["space"]:
-        advice = f"Add {TOP_LEVEL['space'].example.removeprefix('[space] ')}."
-        tables.problems.append(Problem("must have at least one entry.", "an empty table", advice, "[space]"))
-    if "compare" in given and not found["compare"]:
-        advice = "Remove it, or write " + TOP_LEVEL["compare"].example.removeprefix("[compare] ") + "."
-        tables.problems.append(Problem("must compare one thing.", "an empty table", advice, "[compare]"))
-    space = tables.space(found["space"])
-    spending = tables.checked(Search, _with_middle(found["search"], space), "[search]")
-    return Draft(
-        tables=found,
-        model=model,
-        learner=learner,
-        baseline=tables.values(found["baseline"], "[baseline]"),
-        starts=[
-            tables.values(start, f"[search] start_with[{index}]")
-            for index, start in enumerate(spending.start_with)
-        ],
-        space=space,
-        search=spending,
-        objective=tables.checked(Objective, found["objective"], "objective"),
-    )
+def _not_toml(text: str, message: str) -> StudyError:
+    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    # The parser names the place where it gave up, which may be the end of the line before.
+    lines = text.split("\n")
+    number = min(int(place[1]), len(lines)) if place and place[1] else len(lines)
+    rule = message[: place.start()] if place else message
+    received = f"line {number}, {shortened(lines[number - 1], 80)} ({rule})"
+    if rule.startswith(TWICE):
+        return StudyError.of("a key or a table must be given once.", received, "Remove one of the two.")
+    return StudyError.of("the file must be TOML.", received, "Mend that line; text stands in quotes.")
 
 
-def _with_middle(search: dict[str, Any], space: Space) -> dict[str, Any]:
-    """The table with the middle of the space written out where its list of starts has the word for it."""
-    starts = search.get("start_with")
-    if not isinstance(starts, list):
-        return search
-    # A space in which nothing is in order has no middle; that is told of the space.
-    own = [middle(space)] if space.names else []
-    rows = [row for start in starts for row in (own if start == MIDDLE else [start])]
-    return {**search, "start_with": rows}
+def _outsized(value: object, path: tuple[str, ...]) -> Iterator[Problem]:
+    parts = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    for key, part in parts:
+        yield from _outsized(part, (*path, as_key(str(key))))
+    if isinstance(value, int) and value not in INTEGERS:
+        received = f"a number of {value.bit_length()} bits"
+        yield Problem("a number must fit into 64 bits.", received, "Shorten it.", " ".join(path))
 
 
-def _compared(compare: dict[str, Any], learner: Learner) -> tuple[str, tuple[Value, ...]] | None:
-    """The compared setting, its values as trials are given them."""
-    for key, table in compare.items():
-        known = learner.hyperparameters.get(key)
-        return key, tuple(known.exact(value) if known else value for value in table["choice"])
-    return None
+def template(name: str, parallel: int = 4) -> str:
+    """The text of a complete study file for a new study with so many trials in flight.
+
+    Raises:
+        StudyError: no study may have this name.
+    """
+    return TEMPLATE.read_text().replace("NAME", check_name(name)).replace("PARALLEL", f"{parallel:<8}")
