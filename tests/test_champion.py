@@ -13,7 +13,7 @@ GOOD, FAIR = [0.981, 0.982, 0.983], [0.951, 0.952, 0.953]
 DATA = "d" * 64
 
 
-def evidence(accuracies=GOOD, low=0.05, high=0.09):
+def evidence(accuracies=GOOD, low=0.05, high=0.09, metric="test_accuracy"):
     """What confirm has concluded of a winner."""
     winner = {
         "configuration": {"dropout": 0.1},
@@ -25,6 +25,7 @@ def evidence(accuracies=GOOD, low=0.05, high=0.09):
         "winner": winner,
         "baseline": baseline,
         "difference": {"mean": (low + high) / 2, "low": low, "high": high},
+        "judged": {"metric": metric, "winner": accuracies, "gain": {"low": low, "high": high}},
     }
 
 
@@ -82,6 +83,21 @@ def test_a_winner_that_may_be_no_better_than_the_baseline_is_not(registry, low, 
     assert (registry.in_force, list(registry.versions)) == (None, [1])
 
 
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("metric", "gain"),
+    [
+        ("test_macro_f1", "+5.00 to +9.00 points of test macro f1"),
+        ("test_loss", "+0.0500 to +0.0900 nats less test loss"),
+    ],
+)
+def test_the_studys_own_metric_judges(metric, gain):
+    """The reason says by how much of what; what was judged by another metric stays until it is removed."""
+    assert gain in decide(evidence(metric=metric))["reason"]
+    verdict = decide(evidence(FAIR))
+    assert (verdict["granted"], "judged by another metric" in verdict["reason"]) == (False, True)
+
+
 def test_a_better_model_takes_the_place_of_the_one_in_force(registry):
     """It must beat the baseline and that model, each by its interval."""
     decide(evidence(FAIR))
@@ -97,7 +113,9 @@ def test_a_model_that_does_not_beat_the_one_in_force_does_not_take_its_place(reg
     verdict = decide(evidence(FAIR))
     assert verdict["granted"] is False
     assert verdict["reason"].startswith("its 95 % interval, -3.")
-    assert verdict["reason"].endswith("points over version 1, in force, does not exclude zero")
+    assert verdict["reason"].endswith(
+        "points of test accuracy over version 1, in force, does not exclude zero"
+    )
     assert registry.in_force == 1
 
 
@@ -107,7 +125,10 @@ def test_the_lead_over_the_one_in_force_is_welchs():
     decide(evidence(FAIR))
     half = 100 * 2.7764451051977987 * (2 / 3) ** 0.5 * 0.001
     verdict = decide(evidence([value + 0.0005 for value in FAIR]))
-    assert f"{0.05 - half:+.2f} to {0.05 + half:+.2f} points over version 1" in verdict["reason"]
+    assert (
+        f"{0.05 - half:+.2f} to {0.05 + half:+.2f} points of test accuracy over version 1"
+        in verdict["reason"]
+    )
 
 
 def test_a_model_measured_on_other_data_stays_until_a_person_removes_it(registry):

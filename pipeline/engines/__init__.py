@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 MOST_REFUSED = 500
 
 
-def _all(configuration: Configuration) -> bool:  # noqa: ARG001  the seam's name
-    return True
-
-
 @dataclass(frozen=True)
 class Assignment:
     """What an engine is asked to do: an arm of a study, without its files.
@@ -44,7 +40,7 @@ class Assignment:
     seed: int
     metric: str
     is_maximized: bool
-    allows: Callable[[Configuration], bool] = _all
+    allows: Callable[[Configuration], bool] = lambda _: True
     earlier: Sequence[tuple[Mapping[str, Value], float]] = ()
 
     def trial(self, number: int, values: dict[str, Value], epochs: int | None = None) -> Trial:

@@ -58,7 +58,6 @@ class KerasTunerEngine:
         self._oracle._set_project_dir(Path(folder), "oracle")
         self._asked: dict[int, Any] = {}
         self._num_asked = 0
-        self.num_refused = 0
 
     def ask(self) -> Trial | None:
         """The next trial that is allowed; None when the trials are spent, or the oracle is or waits.
@@ -83,7 +82,6 @@ class KerasTunerEngine:
                 self._num_asked += 1
                 return trial
             self._end(asked, "FAILED", "refused")
-            self.num_refused += 1
         raise too_many_refused(self._assignment)
 
     def report(self, trial: Trial, epoch: int, score: float) -> bool:  # noqa: ARG002  the seam's names

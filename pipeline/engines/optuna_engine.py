@@ -38,7 +38,6 @@ class OptunaEngine:
         self._assignment = assignment
         self._asked: dict[int, optuna.Trial] = {}
         self._num_asked = 0
-        self.num_refused = 0
         arm = assignment.arm
         self._given = list(arm.search.start_with)
         if arm.sampler == "grid":
@@ -80,7 +79,6 @@ class OptunaEngine:
                 return trial
             # No sampler learns from a trial that has failed: nobody knows how good it would be.
             self.study.tell(asked, state=optuna.trial.TrialState.FAIL)
-            self.num_refused += 1
         raise too_many_refused(assignment)
 
     def _drawn(self, *names: int) -> optuna.Trial:

@@ -15,7 +15,7 @@ from pipeline.study import Learner
 if TYPE_CHECKING:
     from pipeline.training.program import Program
 
-KINDS: Mapping[str, Callable[[Mapping[str, Any]], Learner]] = {
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], Networks | OwnModel]] = {
     "networks": lambda _: NETWORKS,
     "own": OwnModel.again,
 }
@@ -41,7 +41,7 @@ class Found:
             StudyError: there is none.
         """
         if word in NAMES:
-            return Networks(_families(word, tables))
+            return Networks.of(_families(word, tables), tables)
         if ".py" in word:
             return OwnModel.of(word if ":" in word else f"{word}:build", self.root, self.folder, tables)
         must = f"must be one of {', '.join(self.words)}, or a file of your own."
@@ -59,7 +59,11 @@ def _families(word: str, tables: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(family for family in NAMES if family in found)
 
 
+def again(settings: Mapping[str, Any]) -> Networks | OwnModel:
+    """The learner that its `as_settings` described."""
+    return KINDS[settings["kind"]](settings)
+
+
 def open_program(settings: Mapping[str, Any]) -> tuple[Program, str]:
     """The program of the learner that the settings name, and the device that it runs on, in words."""
-    learner = settings["learner"]
-    return KINDS[learner["kind"]](learner).open(settings)
+    return again(settings["learner"]).open(settings)

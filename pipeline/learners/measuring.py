@@ -41,13 +41,14 @@ class Measuring:
     """The coordinator's end: starts the process when it is first asked, ends it when it is forgotten.
 
     Args:
-        model: what `OwnModel.again` makes the model's learner of.
+        model: what a learner's `as_settings` gives: what it is made of again.
     """
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         self._model = model
         self._process: subprocess.Popen[str] | None = None
         self._counted: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
 
     def multiply_adds(self, configuration: Configuration, data: DataShape) -> int:
         """What one input costs, forward; 0 where the model cannot be built."""
@@ -57,6 +58,14 @@ class Measuring:
             answer = self._asked({"do": "count", "configuration": dict(configuration), "data": list(data)})
             self._counted[key] = int(answer.get("multiply_adds", 0))
         return self._counted[key]
+
+    def num_weights(self, configuration: Configuration, data: DataShape) -> int:
+        """How many numbers the model has; 0 where it cannot be built."""
+        key = digest([dict(configuration), list(data.input_shape), data.num_classes])
+        if key not in self._sizes:
+            answer = self._asked({"do": "size", "configuration": dict(configuration), "data": list(data)})
+            self._sizes[key] = int(answer.get("num_weights", 0))
+        return self._sizes[key]
 
     def examine(
         self, configurations: Sequence[Configuration], data: DataShape, metric: str
@@ -135,12 +144,21 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
     shape, num_classes, *sizes = order["data"]
     data = DataShape(tuple(shape), num_classes, *sizes)
     try:
+        if order["do"] == "size":
+            return {"num_weights": _num_weights(order["model"], order["configuration"], data)}
         if order["do"] == "count":
             return {"multiply_adds": _Trial(order["model"], order["configuration"], data).multiply_adds()}
         return {"found": _examined(order["model"], order["configurations"], data, order["metric"])}
     # Whatever the user's code raises is the answer.
     except Exception as error:
-        return {"raised": own_code.quoted(error, Path(order["model"]["root"]))}
+        return {"raised": own_code.quoted(error, Path(order["model"].get("root", "")))}
+
+
+def _num_weights(model: Mapping[str, Any], configuration: Configuration, data: DataShape) -> int:
+    from pipeline.learners import again
+
+    built = again(model).build(configuration, data.input_shape, data.num_classes, lambda _: 1)
+    return int(built.count_params())
 
 
 class _Trial:

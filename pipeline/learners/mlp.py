@@ -23,7 +23,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 # What a compiled epoch of dense layers knows; who adds a hyperparameter decides whether it belongs here.
 DENSE = frozenset(
     {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"activation", "rotation", "zoom", "epochs"}
+    | {"activation", "rotation", "zoom", "epochs", "early_stopping"}
 )
 
 

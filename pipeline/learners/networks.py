@@ -6,16 +6,18 @@ A new family is a file beside this one, with what `Family` asks for, and its lin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
+from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
+from pipeline.training import scored
 
 if TYPE_CHECKING:
     import keras
@@ -64,10 +66,22 @@ SHARED: Mapping[str, Hyperparameter] = {
     "zoom": Hyperparameter(float, 0.0, 0, 0.9),
     "epochs": Hyperparameter(int, 5, 1, 100_000),
 }
+# A configuration has a value for these only where the study file names them.
+OPTIONAL: Mapping[str, Hyperparameter] = {
+    # After so many epochs without a better score; 0: never.
+    "early_stopping": Hyperparameter(int, 0, 0, 100_000),
+}
+# What an epoch reports where it is the objective: the classes count alike, however many images each has.
+OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in scored.OF_CLASSES}
 # A family's own stand before these in result tables.
 LAST = ("rotation", "zoom", "epochs")
 # What one step costs beside its arithmetic, in multiply-adds: starting the operations takes about as long.
 STEP_OVERHEAD = 4_000_000
+
+
+METRICS: Mapping[str, Direction] = MappingProxyType(
+    {"loss": "minimize", "accuracy": "maximize", "val_loss": "minimize", "val_accuracy": "maximize"}
+)
 
 
 @dataclass(frozen=True)
@@ -75,11 +89,15 @@ class Networks:
     """A learner of one family of networks, or of several that a study searches or compares."""
 
     names: tuple[str, ...] = NAMES
+    optional: tuple[str, ...] = ()
+    metrics: Mapping[str, Direction] = field(default_factory=lambda: METRICS)
 
     weights_suffix: ClassVar[str] = ".weights.h5"
-    metrics: ClassVar[Mapping[str, Direction]] = MappingProxyType(
-        {"loss": "minimize", "accuracy": "maximize", "val_loss": "minimize", "val_accuracy": "maximize"}
-    )
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], tables: Mapping[str, Any]) -> Self:
+        """The learner of these families, for the study file with these tables, unchecked."""
+        return cls(names, named(tables), metrics_of(tables))
 
     @cached_property
     def hyperparameters(self) -> Mapping[str, Hyperparameter]:
@@ -89,7 +107,8 @@ class Networks:
         own = {name: one for family in families for name, one in family.items()}
         first = {name: one for name, one in SHARED.items() if name not in LAST}
         model = Hyperparameter(str, NAMES[0], words=NAMES)
-        return {"model": model, **first, **own, **{name: SHARED[name] for name in LAST}}
+        last = {name: SHARED[name] for name in LAST}
+        return {"model": model, **first, **own, **last, **{name: OPTIONAL[name] for name in self.optional}}
 
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again."""
@@ -115,6 +134,14 @@ class Networks:
             image += 100 * prod(data.input_shape)
         steps = ceil(data.num_train / int(configuration["batch_size"]))
         return (3 * data.num_train + data.num_val) * image + steps * STEP_OVERHEAD
+
+    @cached_property
+    def _measuring(self) -> Measuring:
+        return Measuring(self.as_settings())
+
+    def num_weights(self, configuration: Configuration, data: DataShape) -> int:
+        """How many numbers the configuration's model has; counted in a process of its own."""
+        return self._measuring.num_weights(configuration, data)
 
     def open(self, settings: Mapping[str, Any]) -> tuple[Program, str]:
         """Plain fit or the compiled epoch, and the device that it runs on, in words."""
@@ -163,6 +190,19 @@ class Networks:
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
+
+
+def named(tables: Mapping[str, Any]) -> tuple[str, ...]:
+    """The optional hyperparameters that a study file names."""
+    found = [tables.get(key) for key in ("baseline", "fixed", "space", "compare")]
+    return tuple(name for name in OPTIONAL if any(isinstance(one, dict) and name in one for one in found))
+
+
+def metrics_of(tables: Mapping[str, Any]) -> Mapping[str, Direction]:
+    """What an epoch reports to a study file with these tables: the usual, and its objective."""
+    objective = tables.get("objective")
+    wanted = objective.values() if isinstance(objective, dict) else ()
+    return {**METRICS, **{name: way for name, way in OF_CLASSES.items() if name in wanted}}
 
 
 def _family(configuration: Configuration) -> tuple[Family, Configuration]:

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline.errors import Problem, StudyError
 from pipeline.learners import own_code
 from pipeline.learners.measuring import Measuring
-from pipeline.learners.networks import SHARED, STEP_OVERHEAD, Networks
+from pipeline.learners.networks import (
+    METRICS,
+    OPTIONAL,
+    SHARED,
+    STEP_OVERHEAD,
+    Networks,
+    metrics_of,
+    named,
+)
 from pipeline.space import Configuration, Hyperparameter, Value
 from pipeline.study import DataShape, Direction, Study
 
@@ -40,7 +48,7 @@ class OwnModel:
     root: Path
     function: str
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
-    metrics: Mapping[str, Direction] = field(default_factory=lambda: Networks.metrics)
+    metrics: Mapping[str, Direction] = field(default_factory=lambda: METRICS)
     measuring: Measuring | None = field(default=None, compare=False)
 
     kind = "own"
@@ -55,9 +63,9 @@ class OwnModel:
         """
         path, function = own_code.find(word, root, folder)
         settings = own_code.settings_of(path, root, function)
-        metrics = Networks.metrics
+        metrics = metrics_of(tables)
         if "train" in own_code.functions_of(path):
-            metrics = {**metrics, **_objective(tables), **metrics}
+            metrics = {**METRICS, **_objective(tables), **METRICS}
         return cls(path, root.resolve(), function, declared(tables), metrics, Measuring(settings))
 
     @classmethod
@@ -82,6 +90,11 @@ class OwnModel:
         one = self.measuring.multiply_adds(configuration, data)
         steps = ceil(data.num_train / int(configuration["batch_size"]))
         return (3 * data.num_train + data.num_val) * one + steps * STEP_OVERHEAD
+
+    def num_weights(self, configuration: Configuration, data: DataShape) -> int:
+        """How many numbers the configuration's model has; 0 where it cannot be built."""
+        assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
+        return self.measuring.num_weights(configuration, data)
 
     def open(self, settings: Mapping[str, Any]) -> tuple[Program, str]:
         """Plain fit, the compiled epoch or the user's own loop, and the device that it runs on, in words."""
@@ -128,7 +141,7 @@ class OwnModel:
         """
         assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
         configurations = [{**study.fixed, **point} for point in study.space.corners()]
-        names = [name for name in self.hyperparameters if name not in TRAINING]
+        names = [name for name in self.hyperparameters if name not in (*TRAINING, *OPTIONAL)]
         full = [{**study.defaults, **one} for one in [study.baseline.configuration, *configurations]]
         found = self.measuring.examine(full, data, study.objective.metric)
         unread = [name for name in names if name not in found["read"]]
@@ -161,6 +174,7 @@ def _checked(made: Any, shape: Shape, num_classes: int) -> keras.Model:
 def declared(tables: Mapping[str, Any]) -> dict[str, Hyperparameter]:
     """The hyperparameters that the tables of a study file name, and those of training."""
     found = {name: SHARED[name] for name in TRAINING}
+    found |= {name: OPTIONAL[name] for name in named(tables)}
     space, fixed, baseline = (_table(tables, key) for key in ("space", "fixed", "baseline"))
     for name in dict.fromkeys([*space, *baseline, *fixed, *_table(tables, "compare")]):
         if name not in found and name not in ("engine", "sampler", "pruner"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline import data
 from pipeline.learners import own_code
 from pipeline.training import framework
-from pipeline.training.fit import save_weights, seed_of, sha256
+from pipeline.training.fit import predict, save_weights, seed_of, sha256
 from pipeline.training.program import Program
 from pipeline.training.schedule import compile_as_configured
 from pipeline.trial import Metrics, Trial
@@ -85,6 +85,10 @@ class OwnLoop:
         if not isinstance(given, Mapping):
             raise TypeError(f"train must yield a dict of metrics, not {type(given).__name__}")
         return {numbers[0]: {str(name): float(value) for name, value in given.items()}}
+
+    def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) by the trial's weights of now."""
+        return predict(self._running[number].model, inputs)
 
     def digest(self, number: int) -> str:
         """The SHA-256 of the trial's weights of now."""

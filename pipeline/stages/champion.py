@@ -32,6 +32,8 @@ def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any
     fingerprint = digest([winner["configuration"], winner["test_accuracies"], bench.card["sha256"]])[:16]
     tags = {
         "test_accuracies": json.dumps(winner["test_accuracies"]),
+        "judged_by": evidence["judged"]["metric"],
+        "test_scores": json.dumps(evidence["judged"]["winner"]),
         "test_accuracy": str(winner["test_accuracy"]["mean"]),
         "data_sha256": bench.card["sha256"],
         "configuration": json.dumps(winner["configuration"]),
@@ -72,8 +74,9 @@ def judge(
     evidence: Mapping[str, Any], in_force: Champion | None, tags: Mapping[str, str]
 ) -> tuple[bool, str]:
     """Whether the winner earns the alias, and why or why not; `in_force` is another model, or None."""
-    low, high = evidence["difference"]["low"], evidence["difference"]["high"]
-    gain = f"{100 * low:+.2f} to {100 * high:+.2f} points of test accuracy over the baseline"
+    judged = evidence["judged"]
+    low, high = judged["gain"]["low"], judged["gain"]["high"]
+    gain = f"{_span(judged['metric'], low, high)} over the baseline"
     if low <= 0:
         return False, f"its 95 % interval, {gain}, does not exclude zero"
     of_all = f"it beats the baseline ({gain}) and the model that was in force"
@@ -85,14 +88,24 @@ def judge(
             f"version {in_force.version}, in force, was measured on other data; "
             "remove its alias champion to let this one in"
         )
-    theirs = json.loads(in_force.tags["test_accuracies"])
-    lead = statistics.welch_interval(evidence["winner"]["test_accuracies"], theirs)
-    against = (
-        f"{100 * lead.low:+.2f} to {100 * lead.high:+.2f} points over version {in_force.version}, in force"
-    )
+    if in_force.tags.get("judged_by", "test_accuracy") != judged["metric"]:
+        return False, (
+            f"version {in_force.version}, in force, was judged by another metric; "
+            "remove its alias champion to let this one in"
+        )
+    theirs = json.loads(in_force.tags.get("test_scores", in_force.tags["test_accuracies"]))
+    lead = statistics.welch_interval(judged["winner"], theirs)
+    against = f"{_span(judged['metric'], lead.low, lead.high)} over version {in_force.version}, in force"
     if lead.low <= 0:
         return False, f"its 95 % interval, {against}, does not exclude zero"
     return True, of_all
+
+
+def _span(metric: str, low: float, high: float) -> str:
+    """A gain in words: in points where it is one of shares."""
+    if metric == "test_loss":
+        return f"{low:+.4f} to {high:+.4f} nats less test loss"
+    return f"{100 * low:+.2f} to {100 * high:+.2f} points of {metric.replace('_', ' ')}"
 
 
 def _example(bench: Bench) -> np.ndarray:

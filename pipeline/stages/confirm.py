@@ -138,15 +138,15 @@ class _Judge:
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""
-        from pipeline.training import evaluation
+        from pipeline.training import evaluation, fit
 
         images, labels = self._arrays
         answers = [
-            evaluation.predict(self.model(contender, repeat), images)
-            for repeat in range(len(contender.outcomes))
+            fit.predict(self.model(contender, repeat), images) for repeat in range(len(contender.outcomes))
         ]
+        metric = self._bench.study.objective.metric.removeprefix("val_")
         losses = [evaluation.mean_loss(answer, labels) for answer in answers]
-        return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses)
+        return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses, metric)
 
     def write(self, folder: Path, winner: Contender, test: TestResult, evidence: dict[str, Any]) -> None:
         """The winner's configuration and weights, what it misclassifies, and the evidence."""

@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 from pipeline.space import Value
 from pipeline.stages.running import Bench
 from pipeline.stages.selection import Candidate
+from pipeline.training.scored import OF_CLASSES
 from pipeline.trial import Outcome
 
 
@@ -67,6 +68,7 @@ class TestResult:
     Attributes:
         predicted: for each repeat (num_images,), int64, the classes that it answers.
         losses: for each repeat its mean cross-entropy, in nats.
+        metric: the objective's on test, by which the winner is judged.
     """
 
     __test__ = False  # pytest: this is no test
@@ -74,6 +76,16 @@ class TestResult:
     labels: NDArray[np.int64]
     predicted: Sequence[NDArray[np.int64]]
     losses: Sequence[float]
+    metric: str = "accuracy"
+
+    @property
+    def scores(self) -> list[float]:
+        """The objective's metric, a repeat each; accuracy where test has no such metric."""
+        if self.metric == "loss":
+            return list(self.losses)
+        if self.metric in OF_CLASSES:
+            return [OF_CLASSES[self.metric](self.labels, classes) for classes in self.predicted]
+        return self.accuracies
 
     @property
     def accuracies(self) -> list[float]:
@@ -130,6 +142,8 @@ def conclude(
     is_maximized = bench.study.objective.is_maximized
     classes = bench.card["classes"]
     difference = statistics.paired_interval(winner_test.accuracies, baseline_test.accuracies)
+    sign = 1 if is_maximized else -1
+    gains = [sign * np.array(test.scores) for test in (winner_test, baseline_test)]
     pair = statistics.mcnemar(winner_test.labels, winner_test.predicted[0], baseline_test.predicted[0])
     return {
         "objective": bench.study.objective.metric,
@@ -140,6 +154,12 @@ def conclude(
         "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
         "winner": {**order[0].as_dict(is_maximized), **winner_test.as_dict(classes)},
         "difference": difference.as_dict(),
+        # By the study's own metric, more is better: what the champion is judged by.
+        "judged": {
+            "metric": f"test_{winner_test.metric}",
+            "winner": gains[0].tolist(),
+            "gain": statistics.paired_interval(*gains).as_dict(),
+        },
         "mcnemar": {
             "only_winner_right": pair.only_a_right,
             "only_baseline_right": pair.only_b_right,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import DataError, StoreError, StudyError
 from pipeline.learners import Found
+from pipeline.stages.earlier import earlier
 from pipeline.study import Study, check_name, load
 
 
@@ -84,6 +85,13 @@ class Project:
         Raises:
             StudyError: the file has problems.
         """
+        study = self._loaded(name)
+        if study.search.start_from is None:
+            return study
+        old = self._loaded(study.search.start_from)
+        return replace(study, earlier=earlier(study, old, self.folder(old.name) / "trials.csv"))
+
+    def _loaded(self, name: str) -> Study:
         folder = self.folder(name)
         return load(folder / "study.toml", Found(self.root, folder))
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipeline.engines import Assignment, open_engine
 from pipeline.engines.store import Store
 from pipeline.files import digest, write_text
+from pipeline.space import Configuration
 from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
 from pipeline.stages.task import Task
-from pipeline.study import Arm, Study
+from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome
 from pipeline.workers import LocalPool
 
@@ -66,18 +67,43 @@ def storage_name(study: str, arm: str, tables: Mapping[str, Any], data_sha256: s
 
 
 def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
-    study = bench.study
-    objective = study.objective
+    study, told = bench.study, bench.study.earlier.get(arm.name, ())
+    objective, refused = study.objective, list[Configuration]()
     assignment = Assignment(
-        arm, study.space, study.defaults, study.seed, objective.metric, objective.is_maximized
+        arm,
+        study.space,
+        study.defaults,
+        study.seed,
+        objective.metric,
+        objective.is_maximized,
+        allows=_limit(bench, arm, refused),
+        earlier=told,
     )
     task = task_of(study, arm)
     name = storage_name(study.name, arm.name, task.tables, bench.card["sha256"])
     store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)
     with quiet():
         engine = open_engine(assignment)
+    if arm.search.start_from:
+        bench.progress.say(f"search {arm.name}: learns from {len(told)} trials of {arm.search.start_from}.")
     rules = bench.rules(arm.search.parallel, arm.search.patience)
-    return run(bench, task, engine, rules, store, pool)
+    result = run(bench, task, engine, rules, store, pool)
+    if refused:
+        bench.progress.say(f"search {arm.name}: {len(refused)} configurations were refused by at_most.")
+    return result
+
+
+def _limit(bench: Bench, arm: Arm, refused: list[Configuration]) -> Callable[[Configuration], bool]:
+    """Whether a configuration may be trained; those that may not are put into `refused`."""
+    learner, shape, at_most = bench.study.learner, DataShape.of(bench.card), arm.search.at_most
+
+    def allows(configuration: Configuration) -> bool:
+        is_small = at_most is None or learner.num_weights(configuration, shape) <= at_most.parameters
+        if not is_small:
+            refused.append(configuration)
+        return is_small
+
+    return allows
 
 
 def tables_of(study: Study, arm: Arm) -> dict[str, Any]:

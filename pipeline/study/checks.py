@@ -195,6 +195,10 @@ def _engines(draft: Draft) -> Iterator[Problem]:
     if "keras_tuner" in engines and draft.study.search.start_with:
         must, advice = "start_with needs the engine optuna.", 'Drop start_with, or set engine = "optuna".'
         yield Problem(must, "keras_tuner", advice, "[search] start_with")
+    learning = {sampler or SAMPLERS[engine][0] for engine in engines for sampler in samplers}
+    if draft.study.search.start_from and learning != {"tpe"}:
+        must, advice = "start_from needs the sampler tpe: no other learns from other trials.", "Drop it."
+        yield Problem(must, ", ".join(sorted(learning)), advice, "[search] start_from")
     pruners, where = draft.over_arms("pruner")
     pruning = ", ".join(pruner for pruner in pruners if pruner != "none")
     if engines == ("keras_tuner",) and pruning:

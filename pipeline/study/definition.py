@@ -6,14 +6,15 @@ A new key is a field of its table: its messages and its place in the plan and th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
 
 from pipeline.errors import Problem, as_toml, nearest
+from pipeline.files import digest
 from pipeline.space import Configuration, Space, Value, defaults
 from pipeline.study.entries import Entry, Table, TableError
 from pipeline.study.learner import Learner
@@ -136,6 +137,12 @@ class Objective(Table):
         return self.maximize is not None
 
 
+class AtMost(Table):
+    """What a configuration must not exceed to be trained: the numbers in its model, trained or not."""
+
+    parameters: int = Field(ge=1, examples=[200_000])
+
+
 class Search(Table):
     """How trials are spent.
 
@@ -145,6 +152,8 @@ class Search(Table):
         minutes: ask for no more trials after so long, in each arm.
         trial_minutes: fail a trial whose epochs take longer together.
         patience: ask for no more after so many trials without a better score.
+        at_most: configurations beyond it are refused before training; they cost no budget.
+        start_from: another study, whose trials the sampler is told first (Optuna's tpe only).
         start_with: configurations tried first, "centre" written out in a `Study` (Optuna only).
     """
 
@@ -156,6 +165,8 @@ class Search(Table):
     minutes: float | None = Field(default=None, gt=0, examples=[30])
     trial_minutes: float | None = Field(default=None, gt=0, examples=[5])
     patience: int | None = Field(default=None, ge=1, examples=[20])
+    at_most: AtMost | None = Field(default=None, examples=[{"parameters": 200_000}])
+    start_from: str | None = Field(default=None, examples=["mnist-mlp"])
     start_with: list[Annotated[Any, PlainValidator(_start)]] = Field(default=[], examples=[[CENTRE]])
 
 
@@ -235,6 +246,7 @@ class Study:
         fixed: a value for every hyperparameter that is not searched, defaults filled in.
         compared: the compared setting's name and values, or None.
         text: the file as it was read, for the record.
+        earlier: by arm, values and score of each trial of `start_from` that lies in the arm's space.
     """
 
     name: str
@@ -253,6 +265,7 @@ class Study:
     confirm: Confirm
     compared: tuple[str, tuple[Value, ...]] | None
     text: str
+    earlier: Mapping[str, Sequence[tuple[Mapping[str, Value], float]]] = field(default_factory=dict)
 
     @property
     def defaults(self) -> Configuration:
@@ -298,6 +311,7 @@ class Study:
                         "sampler": arm.sampler,
                         "pruner": arm.pruner,
                         "fixed": dict(arm.fixed),
+                        **({"earlier": digest(self.earlier[arm.name])} if self.earlier else {}),
                     }
                     for arm in self.arms
                 ],

@@ -67,6 +67,9 @@ class Learner(Protocol):
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds: a pure function, the same on every machine, never measured."""
 
+    def num_weights(self, configuration: Configuration, data: DataShape) -> int:
+        """How many numbers the configuration's model has, trained ones and others; 0 if it cannot be made."""
+
     def open(self, settings: Mapping[str, Any]) -> tuple[Program, str]:
         """What trains in a worker, and the device that it trains on, in words; heavy imports happen here."""
 

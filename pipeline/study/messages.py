@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import Hyperparameter
-from pipeline.study.definition import Compared, StudyFile
+from pipeline.study.definition import AtMost, Compared, StudyFile
 from pipeline.study.entries import ENTRIES
 
 Loc = tuple[Any, ...]
@@ -87,6 +87,8 @@ def _told(detail: Any, known: Mapping[str, Hyperparameter]) -> Iterator[tuple[Lo
 def _fields(loc: Loc) -> Mapping[str, Any]:
     """The fields, by the keys that stand for them, of the table in which a place is."""
     table: Any = StudyFile
+    if loc[:2] == ("search", "at_most") and len(loc) > 2:
+        return AtMost.model_fields
     # Below the name of an entry, and of one of [space] its kind, which is no part of the file.
     if len(loc) > {"space": 3, "compare": 2}.get(loc[0], 1):
         table = ENTRIES[loc[2]] if loc[0] == "space" else Compared if loc[0] == "compare" else MODELS[loc[0]]

@@ -15,7 +15,6 @@ from pipeline.training.framework import set_up
 from pipeline.training.machine import THREADS
 from pipeline.training.program import Builder, Shape
 
-BATCH_SIZE = 1_000
 # The smallest probability of a float32 softmax that has not sunk to zero.
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -56,12 +55,6 @@ def restore(model: keras.Model, weights_path: Path, weights_sha256: str = "") ->
             str(weights_path),
         )
     return model
-
-
-def predict(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Class probabilities (num_images, num_classes) of raw images (num_images, height, width, channels)."""
-    probabilities = model.predict(images, batch_size=BATCH_SIZE, verbose=0)
-    return np.asarray(probabilities, dtype=np.float64)
 
 
 def mean_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -90,6 +90,10 @@ class Fit:
         one.epochs_done += 1
         return {name: float(values[-1]) for name, values in history.items()}
 
+    def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) by the trial's weights of now."""
+        return predict(self._models[number].model, inputs)
+
     def digest(self, number: int) -> str:
         """The SHA-256 of the trial's weights of now."""
         return sha256(self._models[number].model.get_weights())
@@ -101,6 +105,12 @@ class Fit:
     def drop(self, number: int) -> None:
         """Forget the trial."""
         self._models.pop(number, None)
+
+
+def predict(model: keras.Model, inputs: NDArray[Any]) -> NDArray[np.float64]:
+    """Class probabilities (num_inputs, num_classes) of raw inputs (num_inputs, ...)."""
+    probabilities = model.predict(inputs, batch_size=VAL_BATCH_SIZE, verbose=0)
+    return np.asarray(probabilities, dtype=np.float64)
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

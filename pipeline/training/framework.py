@@ -13,6 +13,7 @@ import numpy as np
 from pipeline import data
 from pipeline.training.machine import backend, slots
 from pipeline.training.program import Builder, Program
+from pipeline.training.scored import OF_CLASSES, Scored
 
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
 
@@ -21,14 +22,22 @@ def open_program(builder: Builder, settings: Mapping[str, Any]) -> tuple[Program
     """The program that the settings name for models of the builder's, and the device, in words."""
     device = set_up(settings["threads"], settings["compiled_folder"])
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
+    program = _program(builder, settings, splits)
+    metric = settings["score"][0] if "score" in settings else ""
+    if metric.removeprefix("val_") in OF_CLASSES:
+        program = Scored(program, metric, splits["val"])
+    return program, device
+
+
+def _program(builder: Builder, settings: Mapping[str, Any], splits: Mapping[str, Any]) -> Program:
     arguments = (builder, splits["train"], splits["val"], settings["num_classes"], settings["seed"])
     if settings["trainer"] == "fit":
         from pipeline.training.fit import Fit
 
-        return Fit(*arguments), device
+        return Fit(*arguments)
     from pipeline.training.compiled import Compiled
 
-    return Compiled(*arguments, slots=slots()), device
+    return Compiled(*arguments, slots=slots())
 
 
 def set_up(threads: int, compiled_folder: str | None = None) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.space import Configuration
 from pipeline.trial import Metrics, Trial
@@ -50,6 +53,9 @@ class Program(Protocol):
 
         Loss, accuracy, val_loss, val_accuracy after it, by number.
         """
+
+    def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) by the trial's weights of now."""
 
     def digest(self, number: int) -> str:
         """The SHA-256 of the trial's weights of now."""

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.fit import Fit, Split, save_weights, seed_of, sha256, shuffled
+from pipeline.training.fit import Fit, Split, predict, save_weights, seed_of, sha256, shuffled
 from pipeline.training.machine import backend
 from pipeline.training.program import Builder
 from pipeline.training.schedule import compile_as_configured, learning_rate
@@ -116,6 +116,12 @@ class Compiled:
         if slot.pack is not None:
             return self.epochs([number])[number]
         return self._ended(slot, slot.training.epoch(*self._next(slot)))
+
+    def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) by the trial's weights of now."""
+        if number not in self._slots:
+            return self._fit.predict(number, inputs)
+        return predict(self._whole(number).model, inputs)
 
     def digest(self, number: int) -> str:
         """The SHA-256 of the trial's weights of now."""
