@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.engines import Assignment
 
 # Whose seed a sampler draws from: a trial's number and, from its second proposal on, which one it is.
-Names = tuple[int, ...]
+Names = tuple[int | str, ...]
 STATES = {
     "complete": optuna.trial.TrialState.COMPLETE,
     "pruned": optuna.trial.TrialState.PRUNED,
@@ -67,7 +67,9 @@ class OptunaEngine:
             is_spent = assignment.arm.sampler == "grid" and not self._given
             if number >= assignment.arm.search.trials or is_spent:
                 return None
-            asked = self._drawn(number, *([attempt] if attempt else []))
+            # What an earlier search of this seed has drawn is not drawn again.
+            told = ["told"] if assignment.earlier else []
+            asked = self._drawn(number, *told, *([attempt] if attempt else []))
             values: dict[str, Value] = {}
             for entry in assignment.space:
                 if entry.is_active(values):
@@ -81,7 +83,7 @@ class OptunaEngine:
             self.study.tell(asked, state=optuna.trial.TrialState.FAIL)
         raise too_many_refused(assignment)
 
-    def _drawn(self, *names: int) -> optuna.Trial:
+    def _drawn(self, *names: int | str) -> optuna.Trial:
         if self._given:
             self.study.enqueue_trial(self._given.pop())
         with _quiet():
