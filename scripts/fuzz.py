@@ -25,8 +25,10 @@ with atheris.instrument_imports(include=["pipeline", "tomllib", "zipfile", "nump
     from pipeline.data.npz import read_npz
     from pipeline.data.unlabelled import read_unlabelled
     from pipeline.errors import PipelineError
+    from pipeline.learners import Found
     from pipeline.study import load, template
 
+LEARNERS = Found(Path(), Path())
 IMAGES = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4)
 IDX = struct.pack(">HBB3I", 0, 8, 3, *IMAGES.shape) + IMAGES.tobytes()
 
@@ -49,7 +51,7 @@ STUDY = b'question = "?"\ndataset = { npz = "a" }\nseed = 1\n[compare]\nzoom = {
 
 # For each reader: the file's name, what reads it, and whole files to begin with.
 READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
-    "study": ("tiny/study.toml", load, [template("tiny").encode(), STUDY]),
+    "study": ("tiny/study.toml", lambda path: load(path, LEARNERS), [template("tiny").encode(), STUDY]),
     "idx": ("images-idx3-ubyte", lambda path: read_idx(path, (4, 4)), [IDX, gzip.compress(IDX)]),
     "npz": ("mine.npz", read_npz, [npz(np.savez), npz(np.savez_compressed)]),
     "npy": ("mine.npy", lambda path: read_unlabelled([str(path)], (4, 4, 1)), [npy()]),

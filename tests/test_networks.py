@@ -1,9 +1,11 @@
-"""What a configuration means, without a framework: the rate of each epoch, and its cost."""
+"""What a configuration means: the rate of each epoch, its cost, and what each family makes of it."""
 
 import pytest
 from fakes import DEFAULTS
 
-from pipeline.learners.networks import NETWORKS
+from pipeline.learners.networks import FAMILIES, NAMES, NETWORKS, SHARED, Networks
+from pipeline.learners.own_code import Config
+from pipeline.space import defaults
 from pipeline.study import DataShape
 from pipeline.training.schedule import learning_rate
 
@@ -31,3 +33,56 @@ def test_more_work_has_a_higher_cost(dearer):
         NETWORKS.cost(one, DataShape((28, 28, 1), 10, 100, 20)) for one in (DEFAULTS, {**DEFAULTS, **dearer})
     )
     assert other > plain > 0
+
+
+def test_what_is_read_of_a_configuration_is_noted() -> None:
+    """By item, by `get`, or all of it; what is not declared is told with what is."""
+    config = Config({"width": 8, "rate": 0.1})
+    assert (config["width"], config.get("depth", 2)) == (8, 2)
+    with pytest.raises(
+        KeyError, match="depth is read and not declared in the study file, which has width, rate"
+    ):
+        config["depth"]
+    assert (list(config.read), list(config.undeclared)) == (["width", "depth"], ["depth"])
+    assert dict(**Config({"a": 1})) == {"a": 1}
+
+
+SHAPE = (12, 12, 1)
+NUM_CLASSES = 3
+
+
+def other(known):
+    """A value that is not the default."""
+    return next(word for word in known.words if word != known.default) if known.words else known.default + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_familys_own_hyperparameters_all_matter(name):
+    """Each changes what is built, none is one that all share, and no other family's is declared."""
+    learner, own = Networks((name,)), FAMILIES[name].HYPERPARAMETERS
+    plain = {**defaults(learner.hyperparameters), "model": name}
+    assert learner.hyperparameters.keys() == {"model", *SHARED, *own}
+    made = [
+        learner.build(one, SHAPE, NUM_CLASSES, lambda _: 1).to_json()
+        for one in [plain, *({**plain, key: other(known)} for key, known in own.items())]
+    ]
+    assert len(set(made)) == 1 + len(own)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_family_builds_what_its_cost_counts(name):
+    """The multiply-adds of an image are at least the weights that are read for it, and its classes count."""
+    learner = Networks((name,))
+    plain = {**defaults(learner.hyperparameters), "model": name}
+    model = learner.build(plain, SHAPE, NUM_CLASSES, lambda _: 1)
+    assert model.output_shape == (None, NUM_CLASSES)
+    kernels = sum(layer.kernel.shape.num_elements() for layer in model.layers if hasattr(layer, "kernel"))
+    few, more = (learner.cost(plain, DataShape(SHAPE, classes, 1, 0)) for classes in (NUM_CLASSES, 9))
+    assert few >= 3 * kernels
+    assert more > few
+
+
+def test_families_that_a_study_compares_share_one_table():
+    """What one of them adds stands where it stands in that family alone."""
+    assert list(NETWORKS.hyperparameters) == list(Networks(("cnn",)).hyperparameters)
+    assert "filters" not in Networks(("mlp",)).hyperparameters

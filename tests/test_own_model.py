@@ -14,7 +14,7 @@ from conftest import ROOT, environment, run_in
 from pipeline.errors import StudyError
 from pipeline.learners import Found
 from pipeline.learners.own import declared
-from pipeline.learners.own_code import Config, sources
+from pipeline.learners.own_code import sources
 from pipeline.stages.rows import read_rows
 from pipeline.study import DataShape, load
 
@@ -74,8 +74,12 @@ def train(model, config, data):
         order = np.random.permutation(len(labels))
         loss, accuracy = model.train_on_batch(inputs[order][:64], labels[order][:64])
         answers = model.predict_on_batch(val_inputs)
-        yield {"loss": loss, "val_accuracy": (answers.argmax(axis=1) == val_labels).mean()}
+        yield {"loss": loss, "right": (answers.argmax(axis=1) == val_labels).mean()}
 """
+
+
+# Any metric that a loop yields may decide.
+LOOPED = STUDY.replace('maximize = "val_accuracy"', 'maximize = "right"')
 
 
 @pytest.fixture
@@ -168,16 +172,13 @@ def test_a_file_that_is_no_python_is_told_by_its_line(own: Path) -> None:
         opened(own)
 
 
-def test_what_is_read_of_a_configuration_is_noted() -> None:
-    """By item, by `get`, or all of it; what is not declared is told with what is."""
-    config = Config({"width": 8, "rate": 0.1})
-    assert (config["width"], config.get("depth", 2)) == (8, 2)
-    with pytest.raises(
-        KeyError, match="depth is read and not declared in the study file, which has width, rate"
-    ):
-        config["depth"]
-    assert (list(config.read), list(config.undeclared)) == (["width", "depth"], ["depth"])
-    assert dict(**Config({"a": 1})) == {"a": 1}
+def test_the_objective_of_a_loop_may_be_any_metric_in_the_direction_of_the_file(own: Path) -> None:
+    """Without a loop it is one that training reports; a loss of training's own is never one."""
+    assert opened(project(own, MODEL + TRAIN, LOOPED)).learner.metrics["right"] == "maximize"
+    with pytest.raises(StudyError, match="must name a metric that the model reports"):
+        opened(project(own, MODEL, LOOPED))
+    with pytest.raises(StudyError, match="must be measured on val"):
+        opened(project(own, MODEL + TRAIN, LOOPED.replace('maximize = "right"', 'minimize = "loss"')))
 
 
 def test_declared_takes_what_is_no_table_for_none() -> None:
@@ -220,13 +221,13 @@ def test_a_model_costs_by_its_weights_and_a_larger_one_more(own: Path) -> None:
 @pytest.mark.slow
 def test_a_loop_of_ones_own_trains_and_is_the_same_twice(own: Path) -> None:
     """A generator that yields metrics for each epoch; what it draws without a seed is seeded by the trial."""
-    (own / "studies/own/model.py").write_text(MODEL + TRAIN)
+    project(own, MODEL + TRAIN, LOOPED)
     run(own, "prepare", "search")
     trials = (own / "studies/own/trials.csv").read_text()
     assert trials.count(",complete,") == 4
     # It reports no val_loss, which no later stage needs.
     run(own, "baseline", "confirm", "report")
-    again = project(own.parent / "again", MODEL + TRAIN)
+    again = project(own.parent / "again", MODEL + TRAIN, LOOPED)
     env = {**environment(), "STUDY_WORKERS": "1"}
     for stage in ("prepare", "search"):
         subprocess.run(["study", stage, "own"], cwd=again, env=env, check=True, capture_output=True)
@@ -255,6 +256,7 @@ def test_a_loop_of_ones_own_trains_and_is_the_same_twice(own: Path) -> None:
             ["model.py", "line 12", "my own mistake"],
         ),
         ("    return model", "    import time; time.sleep(1e9)", ["must be built within"]),
+        ("return model\n", f"return model\n{TRAIN}", ["must yield the objective val_accuracy", "'right'"]),
     ],
 )
 def test_a_mistake_in_the_file_is_shown_with_its_line(

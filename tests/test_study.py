@@ -126,6 +126,25 @@ def test_compared_engines_have_each_its_own_sampler():
     assert (keras_tuner.sampler, keras_tuner.pruner) == ("bayesian", "none")
 
 
+def test_a_study_with_few_trials_has_the_defaults_of_any():
+    """A default is no more than may be used; the best of all arms together may be confirmed."""
+    read = study("[compare]", 'activation = { choice = ["relu", "tanh"] }', "[confirm]", "top = 8")
+    assert (read.search.trials, read.confirm.top) == (4, 8)
+    few = study(text=STUDY.replace("trials = 4", "trials = 1"))
+    assert (few.search.parallel, few.confirm.top) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['[baseline]\nmodel = "cnn"', '[compare]\nmodel = { choice = ["mlp", "cnn"] }', 'model = "cnn"'],
+)
+def test_a_family_that_the_file_names_brings_its_hyperparameters(line):
+    """At the top, in the baseline, among the arms or in the space."""
+    read = study(text=f"{line}\n{STUDY}" if line[0] == "m" else f"{STUDY}\n{line}")
+    assert read.baseline.configuration["filters"] == 16
+    assert "filters" not in study().baseline.configuration
+
+
 def test_a_loss_is_minimized():
     """The objective's key is the direction, its value the metric."""
     read = study(text='objective = { minimize = "val_loss" }\n' + STUDY)

@@ -6,7 +6,7 @@ Writes  the entry `seconds_to_target` of benchmarks/results.json; with --sample 
 Needs   ray for ray_tune; it is left out where the package is missing
 
 Each search is the one that its users begin with: Keras Tuner's Hyperband, Optuna's TPE with its median
-pruner, Ray Tune's ASHA, and what `study new` writes for this project, which tries the middle of the space
+pruner, Ray Tune's ASHA, and what `study new` writes for this project, which tries the centre of the space
 first; all over the same space and images, for at most 20 epochs a trial, by turns. All are credited with an
 accuracy when an epoch has reached it: the peers as soon as it ends, this project when its search is handed
 the result, which is later.

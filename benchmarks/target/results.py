@@ -90,7 +90,7 @@ def table(summary: Mapping[str, Any], titles: Mapping[str, str], machine: str) -
             f"Medians of {some['searches']} searches, each with a seed of its own (lowest–highest of those "
             "that got there, and how many did, where not all did), counted from the start of the process. A "
             f"search was ended when it held {columns[-1]}, or after {some['ended_after']:,.0f} s. This "
-            "project tries the middle of the space first, the others begin at random points: each as its "
+            "project tries the centre of the space first, the others begin at random points: each as its "
             "defaults are.",
             "",
             machine,

@@ -6,7 +6,7 @@ A new key is a field of its table: its messages and its place in the plan and th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, get_args
@@ -29,17 +29,20 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
 }
 DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
 PRUNERS: tuple[str, ...] = get_args(PrunerName)
-MAX_QUESTION = 1_000
-MAX_ARMS = 32
 CENTRE = "centre"
 
 
 def _sentence(text: str) -> str:
     plain = " ".join(text.split())
-    if not (plain and plain.isprintable() and len(text) <= MAX_QUESTION):
-        must, advice = f"must be a sentence of at most {MAX_QUESTION} characters.", 'Write "Which is better?"'
-        raise TableError(Problem(must, "", advice))
-    return text
+    if plain and plain.isprintable() and len(text) <= 1_000:
+        return text
+    must = "must be a sentence of at most 1000 characters."
+    raise TableError(Problem(must, "", 'Write "Which is better?", for example.'))
+
+
+def _refuse(told: Iterable[tuple[str, Problem | None]]) -> None:
+    if wrong := [replace(problem, where=name) for name, problem in told if problem]:
+        raise TableError(*wrong)
 
 
 def _values(table: dict[str, Any], info: ValidationInfo) -> dict[str, Value]:
@@ -47,28 +50,22 @@ def _values(table: dict[str, Any], info: ValidationInfo) -> dict[str, Value]:
     if info.context is None:
         return table
     known = {name: info.context[name] for name in table if name in info.context}
-    told = [(name, one.problem(table[name])) for name, one in known.items()]
-    if wrong := [replace(problem, where=name) for name, problem in told if problem]:
-        raise TableError(*wrong)
+    _refuse((name, one.problem(table[name])) for name, one in known.items())
     return {name: one.exact(table[name]) for name, one in known.items()}
 
 
 def _start(value: Any, info: ValidationInfo) -> Any:
     if value == CENTRE:
         return value
-    if not isinstance(value, dict):
-        raise TableError(Problem(f'must be a table, or the word "{CENTRE}".', "", f'Write "{CENTRE}".'))
-    if not value:
-        advice = "Write { learning_rate = 0.001 }, for example, or remove it."
-        raise TableError(Problem("must name at least one hyperparameter.", "", advice))
+    if not isinstance(value, dict) or not value:
+        must = f'must be a table of at least one hyperparameter, or the word "{CENTRE}".'
+        raise TableError(Problem(must, "", "Write { learning_rate = 0.001 }, for example, or remove it."))
     return _values(value, info)
 
 
 def _admitted(entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     known = {name: info.context[name] for name in entries if info.context and name in info.context}
-    told = [(name, problem) for name in known for problem in entries[name].problems(known[name])]
-    if told:
-        raise TableError(*(replace(problem, where=name) for name, problem in told))
+    _refuse((name, problem) for name in known for problem in entries[name].problems(known[name]))
     return entries
 
 
@@ -99,8 +96,8 @@ class Dataset(Table):
             advice = f'Write {key} = "data/raw/mine", for example.'
             raise TableError(Problem("must be a path.", as_toml(value), advice, key))
         if key == "name" and value not in DATASET_NAMES:
-            own = 'Write { npz = "..." } or { folder = "..." } for images of your own.'
-            advice = own if re.search(r"[/\\.]", value) else nearest(value, DATASET_NAMES)
+            advice = 'Write { npz = "..." } or { folder = "..." } for images of your own.'
+            advice = advice if re.search(r"[/\\.]", value) else nearest(value, DATASET_NAMES)
             raise TableError(Problem("unknown data set.", as_toml(value), advice))
         return self
 
@@ -180,7 +177,7 @@ class Confirm(Table):
 class Compared(Table):
     """The values that one setting takes, an arm each."""
 
-    choice: list[Any] = Field(min_length=2, max_length=MAX_ARMS, examples=[["first", "second"]])
+    choice: list[Any] = Field(min_length=2, max_length=32, examples=[["first", "second"]])
 
 
 class StudyFile(Table):
@@ -280,9 +277,7 @@ class Study:
         key, values = self.compared
         if key in self.learner.hyperparameters:
             return tuple(Arm(str(value), self.search, {**self.fixed, key: value}) for value in values)
-        return tuple(
-            Arm(str(value), self.search.model_copy(update={key: value}), self.fixed) for value in values
-        )
+        return tuple(Arm(str(one), self.search.model_copy(update={key: one}), self.fixed) for one in values)
 
     def plan(self) -> dict[str, Any]:
         """Every setting with its default written out, one table per stage: what each stage depends on."""

@@ -18,9 +18,8 @@ from pydantic import (
 )
 
 from pipeline.errors import Problem, as_toml, nearest
-from pipeline.space import Choice, Hyperparameter, Parent, Range, Value
+from pipeline.space import Choice, Hyperparameter, Parent, Range
 
-MAX_CHOICES = 1_000
 MAX_POINTS = 1_000_000
 
 
@@ -44,22 +43,11 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-def _is_scalar(value: object) -> bool:
-    # TOML has true for a truth, Python takes it for a number.
-    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
-
-
-def _scalar(value: Value) -> Value:
-    if not _is_scalar(value):
-        raise TableError(Problem("must be a number or a text.", "", "Write another value, or remove it."))
-    return value
-
-
 def _parent(when: Any) -> Parent:
     if isinstance(when, dict) and len(when) == 1:
         [(name, value)] = when.items()
         values = value if isinstance(value, list) else [value]
-        if values and all(map(_is_scalar, values)):
+        if values and not any(map(Hyperparameter(None, None).problem, values)):
             return name, tuple(values)
     must = "must name one other hyperparameter and the value, or values, at which this one counts."
     raise TableError(Problem(must, "", 'Write when = { model = "cnn" }, for example.'))
@@ -79,9 +67,7 @@ class _Entry(Table):
 class ChoiceEntry(_Entry):
     """One of a few values."""
 
-    choice: list[Annotated[Any, PlainValidator(_scalar)]] = Field(
-        min_length=1, max_length=MAX_CHOICES, examples=[["first", "second"]]
-    )
+    choice: list[Any] = Field(min_length=1, max_length=1_000, examples=[["first", "second"]])
 
     def values(self, known: Hyperparameter) -> Choice:
         """The values in the order of the file, as trials are given them."""
@@ -91,9 +77,9 @@ class ChoiceEntry(_Entry):
         """What the hyperparameter may not be, and what stands there twice."""
         wrong = [problem for problem in map(known.problem, self.choice) if problem]
         yield from wrong
-        exact = [] if wrong else list(self.values(known).values)
-        if twice := [value for index, value in enumerate(exact) if value in exact[:index]]:
-            yield Problem("choice must not repeat a value.", "", f"Remove one {as_toml(twice[0])}.")
+        exact = () if wrong else self.values(known).values
+        if len(set(exact)) < len(exact):
+            yield Problem("choice must not repeat a value.", "", "Remove what stands there twice.")
 
 
 class FloatEntry(_Entry):
@@ -109,12 +95,9 @@ class FloatEntry(_Entry):
 
     def problems(self, known: Hyperparameter) -> Iterator[Problem]:
         """What the hyperparameter may not be."""
-        kind = int if isinstance(self, IntEntry) else float
-        if known.kind not in (kind, None):
-            right = (
-                f"choice = {as_toml(known.words)}" if known.words else f"{known.kind.__name__} = [low, high]"
-            )
-            yield Problem(f"must be searched as {right.split()[0]}.", "", f"Write {{ {right} }}.")
+        if known.kind not in (int if isinstance(self, IntEntry) else float, None):
+            must = f"must be searched as {'choice' if known.words else known.kind.__name__}."
+            yield Problem(must, "", f"Each value must be {known.bounds()}.")
         else:
             yield from (problem for problem in map(known.problem, self.ends) if problem)
 
@@ -146,12 +129,9 @@ class FloatEntry(_Entry):
             yield Problem(f"step must make at most {MAX_POINTS:,} values.", "", "Raise step, or drop it.")
         # The samplers would lower such an end without a word.
         elif steps % 1:
-            kind = type(self.ends[0])
-            ends = [
-                as_toml([self.ends[0], kind(low + count * step)]) for count in (steps // 1, steps // 1 + 1)
-            ]
+            below, above = (type(self.ends[0])(low + count * step) for count in (steps // 1, steps // 1 + 1))
             must = "the second end must be a whole number of steps above the first."
-            yield Problem(must, "", f"Write {ends[0]} or {ends[1]}.")
+            yield Problem(must, "", f"The nearest such ends are {below} and {above}.")
 
 
 class IntEntry(FloatEntry):
@@ -161,23 +141,20 @@ class IntEntry(FloatEntry):
     step: int | None = Field(default=None, gt=0, examples=[1])
 
 
-ENTRIES: Mapping[str, type[FloatEntry | ChoiceEntry]] = {
-    "float": FloatEntry,
-    "int": IntEntry,
-    "choice": ChoiceEntry,
-}
+ENTRIES: Mapping[str, Any] = {"float": FloatEntry, "int": IntEntry, "choice": ChoiceEntry}
 
 
 def _one_kind(table: Any) -> Any:
-    if not isinstance(table, dict):
-        values = as_toml(table if isinstance(table, list) else [table])
-        advice = f"Write {{ choice = {values} }}, or move it to [fixed]."
-        raise TableError(Problem("an entry must be a table with float, int or choice.", "", advice))
-    if len(table.keys() & ENTRIES.keys()) != 1:
-        hints = [nearest(key, ENTRIES) for key in table if key not in (*ENTRIES, "log", "step", "when")]
-        advice = next((hint for hint in hints if hint.startswith("Did")), "Write { float = [0.1, 0.5] }.")
-        raise TableError(Problem("an entry must have exactly one of float, int, choice.", "", advice))
-    return table
+    if isinstance(table, dict) and len(table.keys() & ENTRIES.keys()) == 1:
+        return table
+    keys = table if isinstance(table, dict) else ()
+    hints = [nearest(key, ENTRIES) for key in keys if key not in (*ENTRIES, "log", "step", "when")]
+    values = (
+        "[first, second]" if keys or table == {} else as_toml(table if isinstance(table, list) else [table])
+    )
+    advice = f"Write {{ choice = {values} }}, for example, or move it to [fixed]."
+    advice = next((hint for hint in hints if hint.startswith("Did")), advice)
+    raise TableError(Problem("must be a table with exactly one of float, int, choice.", "", advice))
 
 
 Entry = Annotated[

@@ -77,11 +77,12 @@ def _told(detail: Any, known: Mapping[str, Hyperparameter]) -> Iterator[tuple[Lo
     elif kind == "missing":
         yield loc, Problem("must be given.", "nothing", f"Add {_example(loc)}.", _place(loc))
     else:
-        must = RULES.get(kind) or detail["msg"].replace("Input should be", "must be") + "."
+        told = f"{detail['msg'].replace('Input should be', 'must be')}."
+        must = RULES[kind].format_map(context) if kind in RULES else told
         words = re.findall(r"'(\w+)'", str(context.get("expected")))
         is_near = words and isinstance(given, str)
         advice = nearest(given, words) if is_near else f"Write {_example(loc)}, for example."
-        yield loc, Problem(must.format_map(context), as_toml(given), advice, _place(loc))
+        yield loc, Problem(must, as_toml(given), advice, _place(loc))
 
 
 def _fields(loc: Loc) -> Mapping[str, Any]:
