@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_tracking import FACTS, blank, client, mlruns, runs, tracker
+from test_tracking import FACTS, blank, client, local_uri, mlruns, runs, tracker
 
 from pipeline.errors import StoreError
-from pipeline.tracking import champion, crown, fetch_model, local_uri, register_winner
+from pipeline.tracking.registry import champion, crown, fetch_model, register_winner
 
 __all__ = ["blank", "client", "mlruns"]
 

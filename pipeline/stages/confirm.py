@@ -16,7 +16,6 @@ from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
 from pipeline.space import Value
 from pipeline.stages import champion, weights
-from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
 from pipeline.stages.freshness import check_search
 from pipeline.stages.project import Project
@@ -25,7 +24,9 @@ from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
 from pipeline.stages.tallies import check_trials
 from pipeline.stages.task import Task
+from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study
+from pipeline.tracking.registry import check_registry
 from pipeline.trial import Outcome, Trial
 
 MAX_MISCLASSIFIED = 24
@@ -42,6 +43,8 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
         check_trials(path.parent, name)
         check_search(project, bench.study, bench.card)
+        # The winner is registered there: what can be seen to be impossible is told before hours of training.
+        check_registry(project.tracking_uri)
         found = candidates(bench.study, path)
         result = _retrain(bench, found)
         baseline, *others = _contenders(bench, found, result.outcomes)

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.engines import Assignment, open_engine
-from pipeline.engines.store import Store
-from pipeline.files import digest, write_text
-from pipeline.stages.delivery import deliver_owed
+from pipeline.files import write_text
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
 from pipeline.stages.task import Task
+from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, Study
 from pipeline.trial import Outcome
 from pipeline.workers import LocalPool
@@ -59,25 +58,16 @@ def task_of(study: Study, arm: Arm) -> Task:
     return Task("search", arm.name, tables_of(study, arm), arm.search.trials, minutes=arm.search.minutes)
 
 
-def storage_name(study: str, arm: str, tables: Mapping[str, Any], data_sha256: str) -> str:
-    """What an arm's study in the Optuna storage is called."""
-    # Optuna freezes the choices of a study, so each space and seed has a study of its own there.
-    return f"{study}-{arm}-{digest([tables, data_sha256])[:8]}"
-
-
 def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
     study = bench.study
     objective = study.objective
     assignment = Assignment(
         arm, study.space, study.defaults, study.seed, objective.metric, objective.is_maximized
     )
-    task = task_of(study, arm)
-    name = storage_name(study.name, arm.name, task.tables, bench.card["sha256"])
-    store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)
     with quiet():
         engine = open_engine(assignment)
     rules = bench.rules(arm.search.parallel, arm.search.patience)
-    return run(bench, task, engine, rules, store, pool)
+    return run(bench, task_of(study, arm), engine, rules, pool)
 
 
 def tables_of(study: Study, arm: Arm) -> dict[str, Any]:
