@@ -273,14 +273,14 @@ def _told(sentence: str, status: int) -> int:
 
 
 def _project(is_healed: bool = True) -> Project:
-    from pipeline.stages import dvc_files
+    from pipeline.stages import leftovers
     from pipeline.stages.project import Project
     from pipeline.training import slots
 
     # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
     slots()
     project = Project.here()
-    for sentence in dvc_files.heal(project) if is_healed else ():
+    for sentence in leftovers.heal(project) if is_healed else ():
         click.echo(sentence, err=True)
     return project
 

@@ -23,7 +23,7 @@ from pipeline.data import load, load_card
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, sha256, write_bytes, write_json
 from pipeline.ledger import Ledger
-from pipeline.stages import history, tallies
+from pipeline.stages import freshness, history
 from pipeline.stages.report import _array
 from pipeline.stages.rows import curve_rows, trial_columns, trial_row, write_rows
 from pipeline.stages.selection import candidates
@@ -68,7 +68,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_whole_results_are_taken(results: Path) -> None:
     """So each refusal below is for its own cut."""
-    tallies.check_trials(results, "tiny")
+    freshness.check_trials(results, "tiny")
     assert len(candidates(STUDY, results / "trials.csv")) == 2
 
 
@@ -77,16 +77,16 @@ def test_trials_cut_at_any_byte_are_refused(results: Path, name: str) -> None:
     """Also between two lines, where the file looks whole: the two files count the same epochs."""
     for _ in cuts(results / name):
         with pytest.raises(DataError, match="Run: study search tiny"):
-            tallies.check_trials(results, "tiny")
+            freshness.check_trials(results, "tiny")
 
 
 def test_a_table_cut_at_any_byte_is_refused(results: Path) -> None:
     """baseline.csv and confirm.csv must have as many rows as the study says."""
     num_rows = len(list(csv.DictReader(io.StringIO((results / "trials.csv").read_text()))))
-    tallies.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
+    freshness.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
     for _ in cuts(results / "trials.csv"):
         with pytest.raises(DataError, match="Run: study confirm tiny"):
-            tallies.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
+            freshness.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
 
 
 def test_json_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:

@@ -121,14 +121,6 @@ def test_a_folder_that_was_moved_away_comes_back(ran: Path) -> None:
     assert (winner / "evidence.json").is_file()
 
 
-def test_a_name_on_a_lock_that_nobody_holds_is_removed(ran: Path) -> None:
-    """A killed process leaves its name, not its lock."""
-    holder = ran / "mlruns/searches/tiny/running.holder"
-    holder.write_text(f"process {dead_pid()} on here\n")
-    assert is_mended(ran, "which no longer holds tiny")
-    assert not holder.exists()
-
-
 def test_half_a_line_of_a_record_is_cut_off(ran: Path) -> None:
     """What a kill left at the end is no outcome."""
     path = record(ran, "search-optuna") / "record.jsonl"

@@ -177,17 +177,3 @@ def test_a_champion_whose_file_was_changed_is_left_to_a_person(ran: Path) -> Non
     assert "the file of the champion, version 1, is not the one that was registered" in line
     file.unlink()
     assert "the champion's file cannot be read" in told(ran)[1]
-
-
-def test_runs_of_a_removed_record_stay_but_none_is_left_open(ran: Path) -> None:
-    """Without its record a stage's runs are history; one that still claims to run is closed."""
-    run = parent(ran, "search optuna").info.run_id
-    search_of(ran).ask()
-    mlflow(ran).update_run(run, status="RUNNING")
-    for path in (ran / "mlruns/searches/tiny").glob("search-optuna-*/*"):
-        path.unlink()
-    assert is_mended(
-        ran, "1 runs of a dead process, whose record is gone", "trials of a dead process running"
-    )
-    assert len([run for run in runs(ran) if run.data.tags.get("study.arm") == "optuna"]) == 6
-    assert run_in(ran, "study", "doctor").returncode == 0

@@ -17,12 +17,11 @@ from pipeline.search import Listed
 from pipeline.space import Value
 from pipeline.stages import champion, weights
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
-from pipeline.stages.freshness import check_search
+from pipeline.stages.freshness import check_search, check_trials
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
-from pipeline.stages.tallies import check_trials
 from pipeline.stages.task import Task
 from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pipeline.errors import PipelineError, StoreError, StudyError, printable
-from pipeline.files import holder_of, is_locked, write_json
+from pipeline.files import holder_of, write_json
 from pipeline.ledger import Ledger
-from pipeline.stages import dvc_files, leftovers, recorded, results, views
+from pipeline.stages import leftovers, recorded, results, views
 from pipeline.stages.current import Looked, facts_of
-from pipeline.stages.finding import Finding, from_error, listed
 from pipeline.stages.history import DONE
-from pipeline.stages.leftovers import Leftover
+from pipeline.stages.leftovers import Finding, from_error, listed
 from pipeline.stages.project import Project
 from pipeline.stages.recorded import Recorded
 from pipeline.stages.running import bench_of, held_alone
@@ -55,8 +53,8 @@ def _gone_through(project: Project, name: str | None, is_mended: bool) -> Iterat
         project.study(name)
     names = [name] if name else sorted(path.parent.name for path in project.root.glob("studies/*/study.toml"))
     left: list[Finding] = []
-    of_project = [partial(dvc_files.check, project), partial(_shared, project)]
-    yield from _or_nothing("project", _lines(of_project, is_mended, left))
+    shared = [partial(leftovers.of_dvc, project), partial(leftovers.half_written, project)]
+    yield from _or_nothing("project", _lines(shared, is_mended, left))
     for each in names:
         yield from _or_nothing(each, _of_study(Looked(project, each), is_mended, left))
     if left:
@@ -83,7 +81,6 @@ def _of_study(one: Looked, is_mended: bool, left: list[Finding]) -> Iterator[str
         yield f"is held by {holder}, so nothing is mended and its views are not compared."
         yield from _lines(always, False, left)
     elif is_mended and any(finding.mend for finding in found):
-        yield from _lines([partial(_stale_name, one)], True, left)
         with held_alone(one.project, one.name):
             yield from _lines([*always, *at_rest], True, left)
     else:
@@ -115,36 +112,9 @@ def _study_file(one: Looked) -> Iterator[Finding]:
         yield from from_error(error)
 
 
-def _shared(project: Project) -> Iterator[Finding]:
-    """What killed processes have left half-written of what all studies share."""
-    return _half_written(project, leftovers.of_project(project))
-
-
-def _leftovers(one: Looked) -> Iterator[Finding]:
+def _half_written(one: Looked) -> Iterator[Finding]:
     """What killed processes have left half-written of the study."""
-    return _half_written(one.project, leftovers.of_study(one.project, one.name))
-
-
-def _half_written(project: Project, found: Iterable[Leftover]) -> Iterator[Finding]:
-    for each in found:
-        shown = each.path.relative_to(project.root)
-        if each.stood is not None:
-            sentence = f"{each.stood.name} was moved to {shown} and never came back; its writer is dead."
-            yield Finding(sentence, "it is put back", each.clear)
-        else:
-            sentence = f"{shown} was left half-written by a process that is dead."
-            yield Finding(sentence, "it is removed", each.clear)
-
-
-def _stale_name(one: Looked) -> Iterator[Finding]:
-    """A name on the study's lock, which nobody holds."""
-    lock = one.project.lock(one.name)
-    holder = lock.with_name(f"{lock.name}.holder")
-    if holder.is_file() and not is_locked(lock.with_name(f"{lock.name}.lock")):
-        who = " ".join(holder.read_text(errors="replace").split())
-        shown = holder.relative_to(one.project.root)
-        sentence = f"{shown} names {who or 'nobody'}, which no longer holds {one.name}."
-        yield Finding(sentence, "it is removed", partial(holder.unlink, missing_ok=True))
+    return leftovers.half_written(one.project, one.name)
 
 
 def _damaged(one: Looked) -> Iterator[Finding]:
@@ -202,12 +172,6 @@ def _optuna(one: Looked) -> Iterator[Finding]:
         if numbers:
             what = f"Optuna: {record.title}: not as recorded: trial {listed(numbers)}."
             yield Finding(what, AGAIN, partial(_deliver, one, record, views.OPTUNA))
-    for name in sorted(there.keys() - records.keys()):
-        # Of a record that was removed its study is left, as history; but nothing can run there any more.
-        is_own = re.fullmatch(rf"{one.name}-.+-[0-9a-f]{{8}}", name)
-        if is_own and any(not trial.state.is_finished() for trial in there[name]):
-            sentence = f"Optuna: {name}, whose record is gone, has trials of a dead process running."
-            yield Finding(sentence, "they are failed there", partial(optuna_view.fail_running, url, name))
 
 
 def _mlflow(one: Looked) -> Iterator[Finding]:
@@ -224,11 +188,6 @@ def _mlflow(one: Looked) -> Iterator[Finding]:
         if names := mlflow_view.differing(runs, facts, entries):
             what = f"MLflow: {record.title}: not as recorded: {listed(names)}."
             yield Finding(what, AGAIN, partial(_deliver, one, record, views.MLFLOW))
-    keys = {record.key for record in records}
-    gone = [run for run in runs if run.data.tags.get("study.key") not in keys]
-    if left := [run.info.run_id for run in gone if run.info.status == "RUNNING"]:
-        sentence = f"MLflow: {len(left)} runs of a dead process, whose record is gone, are left open."
-        yield Finding(sentence, "they are closed as KILLED", partial(mlflow_view.end_runs, uri, left))
 
 
 def _deliver(one: Looked, record: Recorded, view: str) -> None:
@@ -267,5 +226,5 @@ def _results(one: Looked) -> Iterator[Finding]:
 
 
 # The first hold also while a living process runs the study. Each sees what the ones before it have mended.
-ALWAYS = (_study_file, _leftovers, _stale_name, _damaged)
+ALWAYS = (_study_file, _half_written, _damaged)
 AT_REST = (_half_a_line, _optuna, _mlflow, _champion, _results)

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, write_text
 from pipeline.stages import baseline, search
-from pipeline.stages.finding import Finding
+from pipeline.stages.leftovers import Finding
 from pipeline.stages.project import Project
 from pipeline.stages.recorded import MEND, Recorded
 from pipeline.stages.report import report

@@ -210,14 +210,6 @@ def differing(runs: Sequence[Run], facts: StageFacts, entries: Sequence[Entry]) 
     return wrong if is_whole else [facts.title, *wrong]
 
 
-def end_runs(uri: str, run_ids: Iterable[str]) -> None:
-    """Give runs that were left open the status that a kill leaves none to give."""
-    with answering("MLflow", uri):
-        client = connect(uri)
-        for run_id in run_ids:
-            client.set_terminated(run_id, "KILLED")
-
-
 def mark_trials(
     uri: str, study: str, place: Mapping[str, str], tags: Mapping[int, Mapping[str, str]]
 ) -> None:

@@ -157,14 +157,6 @@ def differing(trials: Sequence[FrozenTrial], outcomes: Mapping[int, Outcome], me
     return [number for number in sorted({*said, *wanted}) if said.get(number) != wanted.get(number)]
 
 
-def fail_running(url: str, name: str) -> None:
-    """End what a dead process has left running in a study whose record is gone."""
-    with _reading(url) as storage:
-        for trial in storage.get_all_trials(storage.get_study_id_from_name(name), deepcopy=False):
-            if not trial.state.is_finished():
-                storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
 def _num_shown(outcomes: Mapping[int, Outcome]) -> int:
     return max(outcomes, default=-1) + 1
 

@@ -31,21 +31,17 @@ KERAS_FILE = "data/model.keras"
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
-    """A version of a study's model; `model_sha256` is its .keras file's."""
-
-    name: str
-    version: int
-    model_sha256: str
-
-
-@dataclass(frozen=True)
 class Champion:
-    """The version in force, its tags, and the run that it comes from."""
+    """A version of a study's model, in force or not: its tags, and the run that it comes from."""
 
     version: int
     tags: Mapping[str, str]
     run_id: str = ""
+
+    @classmethod
+    def of(cls, found: ModelVersion) -> Champion:
+        """What matters of a version."""
+        return cls(int(found.version), dict(found.tags), found.run_id or "")
 
 
 def check_registry(uri: str) -> None:
@@ -65,7 +61,7 @@ def register_winner(
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     requirements: Sequence[str],
-) -> RegisteredModel:
+) -> Champion:
     """Log a Keras model with the stage's run and register it under the study's name.
 
     A version with the same fingerprint is returned as it is.
@@ -85,9 +81,9 @@ def register_winner(
     """
     with answering("MLflow", uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
-        known = _known(client, facts.study, fingerprint)
-        if known is not None:
-            return known
+        for known in client.search_model_versions(f"name = '{facts.study}'"):
+            if known.tags.get("fingerprint") == fingerprint:
+                return Champion.of(known)
         experiment_id = experiment(client, uri, artifacts, facts.study)
         parent = find_parent(client, experiment_id, facts.place)
         run_id = parent.info.run_id if parent else None
@@ -100,8 +96,7 @@ def register_winner(
         client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest}
-        version = _register(client, uri, facts.study, logged, run_id, marks)
-        return RegisteredModel(facts.study, version, digest)
+        return _registered(client, uri, facts.study, logged, run_id, marks)
 
 
 def champion(uri: str, study: str) -> Champion | None:
@@ -136,7 +131,7 @@ def _found(uri: str, look: Callable[[MlflowClient], ModelVersion]) -> Champion |
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return Champion(int(version.version), dict(version.tags), version.run_id or "")
+        return Champion.of(version)
 
 
 def crown(uri: str, study: str, version: int) -> None:
@@ -202,13 +197,6 @@ def _downloaded(uri: str, source: str, folder: Path) -> Path:
     return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
 
 
-def _known(client: MlflowClient, study: str, fingerprint: str) -> RegisteredModel | None:
-    for version in client.search_model_versions(f"name = '{study}'"):
-        if version.tags.get("fingerprint") == fingerprint:
-            return RegisteredModel(study, int(version.version), version.tags.get("model_sha256", ""))
-    return None
-
-
 def _save(
     model: Any,
     folder: Path,
@@ -240,14 +228,14 @@ def _save(
     )
 
 
-def _register(
+def _registered(
     client: MlflowClient,
     uri: str,
     study: str,
     logged: LoggedModel,
     run_id: str | None,
     tags: Mapping[str, str],
-) -> int:
+) -> Champion:
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
 
@@ -261,4 +249,4 @@ def _register(
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     if run_id is not None:
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return int(version.version)
+    return Champion.of(version)
