@@ -154,6 +154,15 @@ def test_the_parent_run_says_what_the_stage_was(mlruns, client):
     assert (parent.info.status, parent.info.run_name) == ("FINISHED", "search")
 
 
+def test_what_is_too_long_for_mlflow_is_told_in_part(mlruns, client):
+    """One long value must not keep all else from being delivered."""
+    with tracker(mlruns, replace(FACTS, settings={"space": 9_000 * "x"})) as window:
+        long = outcome(0, reason=9_000 * "x")
+        window.put(replace(long, trial=replace(long.trial, configuration={"text": 9_000 * "x"})))
+    [parent], children = runs(client)
+    assert {len(parent.data.params["space"]), len(children["trial-000"].data.params["text"])} == {6_000}
+
+
 def test_the_best_trial_is_on_top_by_val_accuracy(mlruns, client):
     """Neither a confirm run nor a trial that diverged after a good epoch comes before the best trial."""
     with tracker(mlruns) as window:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StoreError, hidden
-from pipeline.tracking.entry import Entry, StageFacts
+from pipeline.tracking.entry import MAX_PARAM, Entry, StageFacts
 from pipeline.tracking.live import DONE, INTERRUPTED
 from pipeline.tracking.store import answering, connect, is_server, is_there, made_alone
 from pipeline.trial import Outcome, Trial
@@ -99,7 +99,7 @@ class MlflowView:
         facts = self._facts
         self._client.log_batch(
             self._parent_id,
-            params=[Param(*pair) for pair in facts.settings.items()],
+            params=[Param(name, value[:MAX_PARAM]) for name, value in facts.settings.items()],
             tags=[RunTag(*pair) for pair in facts.tags.items()],
         )
         if facts.study_text:
