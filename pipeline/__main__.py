@@ -176,15 +176,6 @@ def best(name: str) -> None:
 
 @cli.command()
 @click.argument("name")
-def sync(name: str) -> None:
-    """Deliver to MLflow what it has missed while it was away."""
-    from pipeline.stages.sync import sync as run
-
-    _say(run(_project(), name))
-
-
-@cli.command()
-@click.argument("name")
 @click.argument("trials", nargs=-1, metavar="[TRIAL]...")
 @click.option("--sample", type=click.IntRange(min=1), help="So many trials, drawn by the study's seed.")
 def replay(name: str, trials: tuple[str, ...], sample: int | None) -> None:
@@ -199,12 +190,20 @@ def replay(name: str, trials: tuple[str, ...], sample: int | None) -> None:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--fix", is_flag=True, help="Mend what can be mended.")
-def doctor(name: str | None, fix: bool) -> None:
-    """Find, and mend, what dead processes, full disks and hands have left behind."""
-    from pipeline.stages.doctor import doctor as run
+def doctor(name: str | None) -> None:
+    """Say what dead processes, full disks and hands have left behind; nothing is written."""
+    from pipeline.stages.repair import doctor as run
 
-    _say(run(_project(is_healed=False), name, fix))
+    _say(run(_project(is_healed=False), name))
+
+
+@cli.command()
+@click.argument("name", required=False)
+def repair(name: str | None) -> None:
+    """Mend what `study doctor` finds; MLflow and Optuna's storage are made again from the record."""
+    from pipeline.stages.repair import repair as run
+
+    _say(run(_project(is_healed=False), name))
 
 
 @cli.command()
@@ -213,7 +212,7 @@ def doctor(name: str | None, fix: bool) -> None:
 def gc(name: str | None, dry_run: bool) -> None:
     """Remove what the studies no longer use: old records, weights, logs.
 
-    What MLflow has missed of an old record goes with it; `study sync` delivers it before. MLflow's runs stay.
+    What MLflow has missed of an old record goes with it: run `study repair` before. MLflow's runs stay.
     """
     from pipeline.stages.gc import gc as run
 
@@ -239,7 +238,7 @@ def predict(name: str, images: tuple[str, ...], number: int | None, output: Path
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 def ui(port: int) -> None:
     """Open the MLflow UI on this project's runs, for this machine only."""
-    from pipeline.tracking import ui_command
+    from pipeline.tracking.ui import ui_command
 
     project = _project()
     window = ui_command(project.tracking_uri, project.artifacts, port)
@@ -274,14 +273,14 @@ def _told(sentence: str, status: int) -> int:
 
 
 def _project(is_healed: bool = True) -> Project:
-    from pipeline.stages.doctor import repository
+    from pipeline.stages import leftovers
     from pipeline.stages.project import Project
     from pipeline.training import slots
 
     # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
     slots()
     project = Project.here()
-    for sentence in repository.heal(project) if is_healed else ():
+    for sentence in leftovers.heal(project) if is_healed else ():
         click.echo(sentence, err=True)
     return project
 

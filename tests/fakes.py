@@ -171,6 +171,13 @@ def assignment(engine="optuna", sampler="random", pruner="none", *, seed=1, epoc
     return Assignment(arm, space, DEFAULTS, seed, "val_accuracy", is_maximized=True)
 
 
+def tables(work: Assignment) -> dict:
+    """What a study's plan says of this assignment, as far as a view looks at it."""
+    space = [{"name": entry.name, **vars(entry.values)} for entry in work.space]
+    goal = "maximize" if work.is_maximized else "minimize"
+    return {"objective": {"maximize": None, "minimize": None, goal: work.metric}, "space": space}
+
+
 def loop(engine, recorded=None, pool=None, *, parallel=3, patience=None, is_maximized=True, **more) -> Loop:
     """A search of fakes; `engine` may be an assignment."""
     engine = open_engine(engine) if isinstance(engine, Assignment) else engine

@@ -18,7 +18,9 @@ from pipeline.data import load_card
 from pipeline.files import sha256
 from pipeline.stages.prepare import prepare
 from pipeline.stages.project import Project
-from pipeline.tracking import StageFacts, Tracker, crown, register_winner
+from pipeline.tracking.entry import StageFacts
+from pipeline.tracking.mlflow_view import MlflowView
+from pipeline.tracking.registry import crown, register_winner
 
 __all__ = ["study"]
 
@@ -40,8 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     prepare(project, "tiny")
     card = load_card(root / "data/tiny")
     facts = StageFacts(study="tiny", stage="confirm", key="k", data_card=card)
-    with Tracker(project.tracking_uri, project.artifacts, facts):
-        pass
+    list(MlflowView(project.tracking_uri, project.artifacts, facts, pytest.fail).finish("done"))
     model = network(units=2)
     registered = register_winner(
         project.tracking_uri, project.artifacts, facts, model=model, input_example=IMAGES[:2, ..., None],

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -56,7 +56,6 @@ def prepared(project: Path, study: Study) -> Path:
         ("search", "study prepare"),
         ("confirm", "study prepare"),
         ("replay", "study prepare"),
-        ("sync", "study prepare"),
         ("report", "study prepare"),
         ("predict", "study confirm"),
     ],
@@ -87,65 +86,16 @@ def with_tables(path: Path, *statements: str) -> None:
         database.commit()
 
 
-def newer(path: Path) -> None:
-    """A storage of an Optuna that is not out yet."""
-    import optuna
-
-    optuna.storages.RDBStorage(f"sqlite:///{path}").engine.dispose()
-    with_tables(path, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
-
-
-NEWER = "CREATE TABLE alembic_version AS SELECT 'ffffffffffff' AS version_num"
-BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "Optuna text": ("optuna", lambda path: path.write_text("hello" * 99), "file is not a database."),
-    "Optuna newer": ("optuna", newer, "that this version of Optuna can open"),
-    "Optuna not its own": ("optuna", lambda path: with_tables(path, "CREATE TABLE runs (x)"), "Optuna's own"),
-    "Optuna a folder": ("optuna", lambda path: path.mkdir(), "Move the file away, or mend the URL"),
-    "MLflow text": ("mlflow", lambda path: path.write_text("hello" * 99), "must be an SQLite database."),
-    "MLflow newer": (
-        "mlflow",
-        lambda path: with_tables(path, NEWER, "CREATE TABLE runs (x)", "CREATE TABLE experiments (x)"),
-        "Received: a newer or unknown schema, ffffffffffff",
-    ),
-    "MLflow not its own": (
-        "mlflow",
-        lambda path: with_tables(path, "CREATE TABLE trials (x)"),
-        "MLflow's own",
-    ),
-    "MLflow a folder": ("mlflow", lambda path: path.mkdir(), "must be a file in a writable folder."),
-}
-
-
-@pytest.mark.parametrize("mistake", BAD_FILES)
-def test_a_database_that_is_none(prepared: Path, study: Study, mistake: str) -> None:
-    """It is refused before training, and left as it is."""
-    name, make, message = BAD_FILES[mistake]
-    make(prepared / "mlruns" / f"{name}.db")
-    assert message in refused(prepared, study, "search", "tiny")
-
-
 PREDICT = ("predict", "tiny", "x.npy")
-ADDRESSES = [
-    ("STUDY_OPTUNA_STORAGE", "postgresql://me:s3cret@127.0.0.1:1/x?connect_timeout=1", ("search", "tiny")),
-    ("STUDY_OPTUNA_STORAGE", "redis://me:s3cret@127.0.0.1", ("search", "tiny")),
-    ("STUDY_OPTUNA_STORAGE", "mysql+none://me:s3cret@127.0.0.1/x", ("search", "tiny")),
-    ("STUDY_OPTUNA_STORAGE", "me:s3cret@127.0.0.1/x", ("search", "tiny")),
-    ("MLFLOW_TRACKING_URI", "redis://me:s3cret@127.0.0.1", ("search", "tiny")),
-    ("MLFLOW_TRACKING_URI", "me:s3cret@127.0.0.1/x", ("search", "tiny")),
-    ("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1", PREDICT),
-]
 
 
-@pytest.mark.parametrize(
-    ("variable", "url", "words"),
-    [pytest.param(*one, marks=slow if one[-1] is PREDICT else []) for one in ADDRESSES],
-)
-def test_a_store_whose_address_has_a_password(
-    prepared: Path, study: Study, monkeypatch: pytest.MonkeyPatch, variable: str, url: str, words: list[str]
+@slow
+def test_a_registry_whose_address_has_a_password(
+    prepared: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is away, an unknown kind of store: the password is never printed."""
-    monkeypatch.setenv(variable, url)
-    said = refused(prepared, study, *words)
+    """A server that is away: the password is never printed."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
+    said = refused(prepared, study, *PREDICT)
     assert "***@127.0.0.1" in said
     assert "s3cret" not in said
 
@@ -191,9 +141,7 @@ CLOSED = {
     "study's folder": ("studies/tiny", READ_ONLY, "check", "the output must be writable."),
     "study's folder, later": ("studies/tiny", READ_ONLY, "search", "the study's folder must be writable."),
     "data's folder": ("data", READ_ONLY, "prepare", "the output must be writable."),
-    "mlruns": ("mlruns", READ_ONLY, "search", "must be a file in a writable folder."),
-    "Optuna's file": ("mlruns/optuna.db", 0o444, "search", "the Optuna storage must be a database that"),
-    "MLflow's file": ("mlruns/mlflow.db", 0o444, "search", "database must be whole and writable."),
+    "mlruns": ("mlruns", READ_ONLY, "search", "the output must be writable."),
 }  # fmt: skip
 
 
@@ -202,8 +150,6 @@ def test_a_place_that_permissions_close(prepared: Path, what: str) -> None:
     """What cannot be read or written is named before anything is trained."""
     place, mode, command, message = CLOSED[what]
     path = prepared / place
-    if path.suffix == ".db":
-        with_tables(path, "CREATE TABLE studies (x)")
     path.chmod(mode)
     words = [sys.executable, "-c", "from pipeline.__main__ import main; main()", command, "tiny"]
     probe = ["test", "-r" if mode == UNREADABLE else "-w", str(path)]

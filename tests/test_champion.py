@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.stages import champion
-from pipeline.tracking import Champion
+from pipeline.tracking.registry import Champion
 
 # Far above and hardly above what a baseline of 0.9 gives.
 GOOD, FAIR = [0.981, 0.982, 0.983], [0.951, 0.952, 0.953]

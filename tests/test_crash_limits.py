@@ -170,7 +170,7 @@ def test_a_real_disk_that_is_full(project: Path, untroubled: bytes, monkeypatch:
     done = run_in(project, *NAMESPACE, "sh", "-c", FULL)
     ends = [line for line in done.stdout.splitlines() if line.startswith("ended with")]
     assert ends == ["ended with 2", "ended with 0"], done.stdout
-    assert "disk is full" in done.stdout
+    assert "No space left on device" in done.stdout
     assert "Traceback" not in done.stdout
     assert trials(project) == untroubled
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,20 +16,19 @@ import numpy as np
 import pytest
 from conftest import TINY, copy_project, run_in
 from fakes import METRICS, parse
-from refusals import Study, refused, study
+from refusals import study
 from test_bad_stores import prepared
 
 from pipeline.data import load, load_card
-from pipeline.engines.store import Store
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, sha256, write_bytes, write_json
 from pipeline.ledger import Ledger
-from pipeline.stages import history, tallies
+from pipeline.stages import freshness, history
 from pipeline.stages.report import _array
 from pipeline.stages.rows import curve_rows, trial_columns, trial_row, write_rows
 from pipeline.stages.selection import candidates
 from pipeline.study import DataShape
-from pipeline.tracking import check_store
+from pipeline.tracking.optuna_view import OptunaView
 from pipeline.tracking.store import connect
 from pipeline.trial import Outcome
 
@@ -68,7 +68,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_whole_results_are_taken(results: Path) -> None:
     """So each refusal below is for its own cut."""
-    tallies.check_trials(results, "tiny")
+    freshness.check_trials(results, "tiny")
     assert len(candidates(STUDY, results / "trials.csv")) == 2
 
 
@@ -77,16 +77,16 @@ def test_trials_cut_at_any_byte_are_refused(results: Path, name: str) -> None:
     """Also between two lines, where the file looks whole: the two files count the same epochs."""
     for _ in cuts(results / name):
         with pytest.raises(DataError, match="Run: study search tiny"):
-            tallies.check_trials(results, "tiny")
+            freshness.check_trials(results, "tiny")
 
 
 def test_a_table_cut_at_any_byte_is_refused(results: Path) -> None:
     """baseline.csv and confirm.csv must have as many rows as the study says."""
     num_rows = len(list(csv.DictReader(io.StringIO((results / "trials.csv").read_text()))))
-    tallies.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
+    freshness.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
     for _ in cuts(results / "trials.csv"):
         with pytest.raises(DataError, match="Run: study confirm tiny"):
-            tallies.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
+            freshness.check_count(results / "trials.csv", num_rows, "confirm", "tiny")
 
 
 def test_json_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
@@ -148,25 +148,28 @@ def test_misclassified_images_cut_at_any_byte_are_refused(tmp_path: Path) -> Non
             _array(tmp_path / "misclassified_images.npy", "tiny")
 
 
-def test_an_optuna_storage_cut_anywhere_is_refused(prepared: Path, study: Study) -> None:
-    """Before training, with what to do; an empty file is a new storage."""
-    path = prepared / "mlruns/optuna.db"
-    Store(f"sqlite:///{path}", "tiny", fakes.assignment(), print).close()
+def test_an_optuna_storage_cut_anywhere_is_not_written_to(tmp_path: Path) -> None:
+    """It is said, and made again once it is moved away; an empty file is a new storage."""
+    path, tables = tmp_path / "optuna.db", fakes.tables(fakes.assignment())
+    OptunaView(f"sqlite:///{path}", "tiny", tables, {}).close()
     for size in cuts(path, 12):
         if size:
-            assert "Move the file away, or mend the URL" in refused(prepared, study, "search", "tiny")
+            with pytest.raises(Exception, match=r"malformed|not a database|cut short|disk image"):
+                OptunaView(f"sqlite:///{path}", "tiny", tables, {})
+            assert path.stat().st_size == size
 
 
 @slow
 @pytest.mark.filterwarnings("ignore:The ..noload.. loader strategy:DeprecationWarning")
-def test_an_mlflow_database_cut_anywhere_is_refused(prepared: Path, study: Study) -> None:
-    """Before training, with what to do; an empty file is a new database."""
-    path = prepared / "mlruns/mlflow.db"
+def test_an_mlflow_database_cut_anywhere_is_not_written_to(tmp_path: Path) -> None:
+    """It is said, and made again once it is moved away; an empty file is a new database."""
+    path = tmp_path / "mlflow.db"
     connect(f"sqlite:///{path}")
-    check_store(f"sqlite:///{path}")
     for size in cuts(path, 60):
         if size:
-            assert "delivered again from the local record" in refused(prepared, study, "search", "tiny")
+            with pytest.raises(sqlite3.DatabaseError):
+                connect(f"sqlite:///{path}")
+            assert path.stat().st_size == size
 
 
 @slow

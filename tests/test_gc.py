@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from clinic import HEALTHY, dead_pid, record, runs, visit
 from conftest import ONE_ARM, TINY, run_in, write_study
+from mending import HEALTHY, dead_pid, record, runs, told
 
 from pipeline.errors import DataError, PipelineError, StoreError
 from pipeline.files import held
@@ -54,7 +54,7 @@ def test_weights_that_are_not_the_recorded_ones_are_not_measured(ran: Path) -> N
     before = (ran / "studies/tiny/confirm.csv").read_bytes()
     path = record(ran, "baseline") / "weights/0.weights.h5"
     with h5py.File(path, "r+") as file:
-        file.visititems(lambda _, part: part.write_direct(-part[()]) if hasattr(part, "dtype") else None)
+        file.tolditems(lambda _, part: part.write_direct(-part[()]) if hasattr(part, "dtype") else None)
     with pytest.raises(StoreError, match="must be those that were recorded"):
         confirm(Project(ran), "tiny")
     assert not path.exists()
@@ -85,7 +85,7 @@ def test_what_a_finished_study_needs_is_kept(ran: Path) -> None:
     assert not any(path.endswith(".log") for path in kept(ran))
     assert len([path for path in kept(ran) if path.endswith(".h5")]) == 2
     assert cleaned(ran) == ["tiny: nothing to remove."]
-    assert visit(ran) == HEALTHY
+    assert told(ran) == HEALTHY
 
 
 def test_a_dry_run_only_says(ran: Path) -> None:
@@ -106,7 +106,7 @@ def test_records_of_another_study_are_removed_and_their_runs_are_not(ran: Path) 
     assert "this has changed since: study.space; its trials can no longer be replayed" in done.stdout
     assert {path.split("-")[0] for path in kept(ran)} == {"baseline", "confirm"}
     assert len(runs(ran)) == num_runs
-    assert visit(ran) == HEALTHY
+    assert told(ran) == HEALTHY
 
 
 def test_an_arm_that_is_compared_no_longer_is_removed(ran: Path) -> None:

@@ -23,15 +23,16 @@ PROMISES = {
         "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
         "test_champion.py",
     ],
-    "MLflow is a window, not a floor.": [
+    "MLflow and Optuna's storage are views.": [
         "test_interrupted.py::test_a_tracking_server_that_is_away_stops_nothing",
         "test_tracking_outage.py",
         "test_crash_tracking.py",
+        "test_views_away.py",
     ],
     "What breaks is found and mended.": [
-        "test_doctor.py",
-        "test_doctor_stores.py",
-        "test_doctor_results.py",
+        "test_repair.py",
+        "test_repair_views.py",
+        "test_repair_results.py",
         "test_gc.py",
     ],
     "What is wrong is said once.": [

@@ -17,7 +17,8 @@ from pipeline.errors import StoreError, StudyError
 from pipeline.ledger import Ledger
 from pipeline.stages.replay import Again, choose
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, judge
-from pipeline.tracking import mark_trials
+from pipeline.tracking.entry import place_of
+from pipeline.tracking.mlflow_view import mark_trials
 from pipeline.trial import EpochResult
 
 WHOLE = outcome(0, 0.5, 0.6, 0.7)
@@ -172,8 +173,8 @@ def test_a_trial_is_trained_to_where_it_ended() -> None:
 def test_mlflow_without_the_run_is_said(tmp_path: Path) -> None:
     """A verdict for a run that MLflow never got is refused, and the message says how to deliver it."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with pytest.raises(StoreError, match=r"no run of search arm 3, 7\. Deliver them, .* study sync toy"):
-        mark_trials(uri, "toy", "search", "0123", "arm", {7: {}, 3: {}})
+    with pytest.raises(StoreError, match=r"no run of trial 3, 7\. Deliver them, .* study repair toy"):
+        mark_trials(uri, "toy", place_of("search", "0123", "arm"), {7: {}, 3: {}})
     assert not list(tmp_path.iterdir())
 
 

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from test_tracking import FACTS, outcome
+from test_tracking import FACTS, local_uri, outcome, tracker
 
-from pipeline.tracking import Tracker, local_uri, ui_command
+from pipeline.tracking.entry import entry_of
+from pipeline.tracking.live import Live
+from pipeline.tracking.mlflow_view import MlflowView
+from pipeline.tracking.ui import ui_command
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,12 +28,10 @@ pytestmark = [
 RECORD = """
 import sys, time
 from pathlib import Path
-from test_tracking import FACTS, outcome
-from pipeline.tracking import Tracker, local_uri
-mlruns, numbers = Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))
-with Tracker(local_uri(mlruns), mlruns / "artifacts", FACTS, say=sys.exit) as window:
-    for number in numbers:
-        window.record(outcome(number))
+from test_tracking import outcome, tracker
+with tracker(Path(sys.argv[1])) as window:
+    for number in range(int(sys.argv[2]), int(sys.argv[3])):
+        window.put(outcome(number))
 """
 
 
@@ -106,16 +107,22 @@ def outage(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    window = Tracker(address, mlruns, FACTS, say=pytest.fail, patience_seconds=60)
+    said: list[str] = []
+
+    def opened():
+        return MlflowView(address, mlruns, FACTS, lambda outcome: entry_of(outcome, FACTS))
+
+    first, second = (Live("MLflow", address, opened, say) for say in (said.append, pytest.fail))
     with server(mlruns, port):
-        window.__enter__()
-        window.record(outcome(0))
-        until(lambda: window.undelivered == 0)
-    window.record(outcome(1))
-    until(lambda: window._delivery.reason != "no answer")
+        first.put(outcome(0))
+        until(lambda: num_runs(mlruns / "mlflow.db") > 1)
+    first.put(outcome(1))
+    until(lambda: said)
     with server(mlruns, port):
-        window.record(outcome(2))
-        window.__exit__(None, None, None)
+        assert not first.close("done")
+        for number in range(3):
+            second.put(outcome(number))
+        assert second.close("done")
         hosts = ("127.0.0.1", "localhost", "10.evil.com", "evil.com")
         return trials(MlflowClient(address)), {host: answer(port, host) for host in hosts}
 
@@ -128,15 +135,15 @@ def test_a_killed_stage_leaves_one_run_per_trial(tmp_path):
     process.kill()
     process.wait()
     assert num_runs(database) < 500
-    with Tracker(local_uri(tmp_path), tmp_path / "artifacts", FACTS, say=pytest.fail) as window:
+    with tracker(tmp_path) as window:
         for number in range(60):
-            window.record(outcome(number))
-    found = trials(MlflowClient(local_uri(tmp_path)))[:60]
+            window.put(outcome(number))
+    found = trials(MlflowClient(local_uri(tmp_path)))
     assert found == [(number, "FINISHED", 3) for number in range(60)]
 
 
 def test_processes_that_start_at_once_share_a_fresh_store(tmp_path):
-    """Four processes that meet a store which is not there yet all deliver; the schema is made once."""
+    """Four processes that meet a store which is not there yet all find it whole; the schema is made once."""
     processes = [recorder(tmp_path, 10 * index, 10 * index + 2) for index in range(4)]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     found = trials(MlflowClient(local_uri(tmp_path)))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_tracking import FACTS, blank, client, mlruns, runs, tracker
+from test_tracking import FACTS, blank, client, local_uri, mlruns, runs, tracker
 
 from pipeline.errors import StoreError
-from pipeline.tracking import champion, crown, fetch_model, local_uri, register_winner
+from pipeline.tracking.registry import champion, crown, fetch_model, register_winner
 
 __all__ = ["blank", "client", "mlruns"]
 
@@ -59,7 +59,7 @@ def test_a_winner_is_registered_with_its_run(registered, client):
     winner = registered("f1")
     version = client.get_model_version("toy", str(winner.version))
     assert version.tags["fingerprint"] == "f1"
-    assert version.tags["model_sha256"] == winner.model_sha256
+    assert version.tags["model_sha256"] == winner.tags["model_sha256"]
     [parent], _ = runs(client)
     assert version.run_id == parent.info.run_id
     assert parent.outputs.model_outputs
@@ -91,7 +91,7 @@ def test_a_winner_loads_from_its_keras_file(registered, mlruns, model, tmp_path)
 
     winner = registered("f1")
     uri = local_uri(mlruns)
-    file = fetch_model(uri, "toy", winner.version, winner.model_sha256, tmp_path / "fetched")
+    file = fetch_model(uri, "toy", winner.version, winner.tags["model_sha256"], tmp_path / "fetched")
     loaded = keras.saving.load_model(file, safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
 

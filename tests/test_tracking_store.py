@@ -1,4 +1,4 @@
-"""Stores that MLflow cannot use are refused before training; passwords are never shown."""
+"""Files that MLflow cannot use are left as they are, and said; the UI is for this machine alone."""
 
 import socket
 import sqlite3
@@ -10,8 +10,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.tracking import StageFacts, check_store, environment, local_uri, ui_command
-from pipeline.tracking.store import _revisions
+from pipeline.tracking.entry import StageFacts, environment
+from pipeline.tracking.registry import champion
+from pipeline.tracking.store import MLFLOW_TABLES, probe
+from pipeline.tracking.ui import ui_command
+
+# A server that is no file: nothing need be made before the UI is started.
+URI = "postgresql://me:s3cret@host/db"
+
+
+def local_uri(mlruns):
+    return f"sqlite:///{mlruns.absolute() / 'mlflow.db'}"
 
 
 def database(tmp_path, *statements):
@@ -30,90 +39,77 @@ def mlflow_database(tmp_path, revision):
     return database(tmp_path, *tables, version)
 
 
-@pytest.mark.parametrize("uri", ["", "mlruns", "file:///tmp/mlruns", "sqlite://", "ftp://me:s3cret@host"])
-def test_a_store_is_a_database_or_a_server(uri):
-    """A folder, an address of nothing and an unknown kind are refused with what to set."""
-    with pytest.raises(StoreError, match="must be a database or a tracking server") as caught:
-        check_store(uri)
-    assert "Set MLFLOW_TRACKING_URI to sqlite" in str(caught.value)
-    assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("uri", ["http://host:5000", "https://u:p@host", "postgresql://host/db"])
-def test_what_lies_beyond_the_network_is_not_asked(uri):
-    """A server or a database elsewhere is taken as it is: it may come back while the stage runs."""
-    check_store(uri)
-
-
 def test_an_absent_database_is_fine(tmp_path):
     """A store that is not there yet is made later."""
-    check_store(local_uri(tmp_path / "new"))
-    check_store(database(tmp_path))
+    probe(local_uri(tmp_path / "new"), MLFLOW_TABLES)
+    probe(database(tmp_path), MLFLOW_TABLES)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
-    """A file with other content is named, with what to do."""
-    (tmp_path / "mlflow.db").write_text("hello, this is text\n")
-    with pytest.raises(StoreError, match="must be an SQLite database") as caught:
-        check_store(local_uri(tmp_path))
-    assert str(tmp_path / "mlflow.db") in str(caught.value)
-    assert "Move it away" in str(caught.value)
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hello, this is text\n" * 99, "not a database"),
+        (b"SQLite format 3\x00" + b"?" * 1000, "not a database|malformed"),
+        (None, "unable to open"),
+    ],
+    ids=["text", "damaged", "a folder"],
+)
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, content, reason):
+    """Whatever else it is."""
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(content) if content else path.mkdir()
+    with pytest.raises(sqlite3.DatabaseError, match=reason):
+        probe(local_uri(tmp_path), MLFLOW_TABLES)
+    assert path.is_dir() or path.read_bytes() == content
 
 
-def test_a_damaged_database_is_refused(tmp_path):
-    """A database whose pages are gone is refused before training."""
-    database(tmp_path, "CREATE TABLE experiments (x)", "CREATE TABLE runs (x)")
-    file = tmp_path / "mlflow.db"
-    file.write_bytes(file.read_bytes()[:100] + b"?" * 1000)
-    with pytest.raises(StoreError, match="must be whole and writable"):
-        check_store(local_uri(tmp_path))
+def test_a_database_that_was_cut_short_is_not_written_to(tmp_path):
+    """SQLite would take what is missing for zeros."""
+    uri = mlflow_database(tmp_path, "x")
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(sqlite3.DatabaseError, match=r"cut short|malformed"):
+        probe(uri, MLFLOW_TABLES)
 
 
-def test_the_database_of_another_program_is_refused(tmp_path):
+def test_the_database_of_another_program_is_not_written_to(tmp_path):
     """Optuna's file also has a schema version, and is not MLflow's."""
     uri = database(tmp_path, "CREATE TABLE studies (x)", "CREATE TABLE alembic_version (version_num)")
-    with pytest.raises(StoreError, match="must be MLflow's own") as caught:
-        check_store(uri)
-    assert "Optuna must not share it" in str(caught.value)
+    with pytest.raises(ValueError, match="it is another program's"):
+        probe(uri, MLFLOW_TABLES)
 
 
-def test_a_newer_schema_is_refused(tmp_path):
-    """A database of a newer MLflow is refused instead of being half understood."""
-    with pytest.raises(StoreError, match="a newer or unknown schema, ffffffffffff"):
-        check_store(mlflow_database(tmp_path, "ffffffffffff"))
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", ["ffffffffffff", "181f10493468"], ids=["newer", "older"])
+def test_another_mlflows_schema_is_not_touched(tmp_path, revision):
+    """MLflow itself would bring an older one up to date for good; the message says how, with a copy kept."""
+    uri = mlflow_database(tmp_path, revision)
+    before = (tmp_path / "mlflow.db").read_bytes()
+    with pytest.raises(StoreError, match=f"its schema, {revision}, .* mlflow db upgrade sqlite:///"):
+        champion(uri, "toy")
+    assert (tmp_path / "mlflow.db").read_bytes() == before
 
 
-def test_an_older_schema_is_refused_with_the_way_up(tmp_path):
-    """A database of an older MLflow is refused with the command that brings it up to date."""
-    known, head = _revisions()
-    with pytest.raises(StoreError, match="mlflow db upgrade sqlite:///"):
-        check_store(mlflow_database(tmp_path, sorted(known - {head})[0]))
-
-
-def test_a_place_that_cannot_be_written_is_refused():
-    """A database in a folder that nobody can write to is refused."""
-    with pytest.raises(StoreError, match="must be a file in a writable folder"):
-        check_store(local_uri(Path("/proc/nowhere")))
-
-
-def test_a_folder_in_the_databases_place_is_refused(tmp_path):
-    """A folder named like the database is refused."""
-    (tmp_path / "mlflow.db").mkdir()
-    with pytest.raises(StoreError, match="must be a file in a writable folder"):
-        check_store(local_uri(tmp_path))
+def test_a_place_that_cannot_be_written_is_said():
+    """A database in a folder that nobody can write to."""
+    with pytest.raises(OSError, match="/proc/nowhere"):
+        probe(local_uri(Path("/proc/nowhere")), MLFLOW_TABLES)
 
 
 def test_a_database_that_is_being_written_is_fine(tmp_path):
     """Another process in the middle of a write is no reason to refuse."""
-    uri = mlflow_database(tmp_path, _revisions()[1])
+    uri = mlflow_database(tmp_path, "x")
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        check_store(uri)
+        probe(uri, MLFLOW_TABLES)
 
 
 def test_loading_the_door_does_not_load_mlflow():
     """Commands that track nothing do not wait for MLflow, and checking a store needs none of it."""
-    code = "import sys, pipeline.tracking as t; t.check_store('http://h'); sys.exit('mlflow' in sys.modules)"
+    code = (
+        "import sys; from pipeline.tracking import store; store.check_addresses('http://h', 'sqlite:///x'); "
+    )
+    code += "sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -145,7 +141,7 @@ def test_facts_without_a_card_have_no_digest():
 
 def test_the_ui_is_for_this_machine_only(tmp_path):
     """The UI listens on loopback, with exact hosts, and with nothing on that runs code or reports home."""
-    window = ui_command(mlflow_database(tmp_path, _revisions()[1]), tmp_path, port=5123)
+    window = ui_command(URI, tmp_path, port=5123)
     words = " ".join(window.command)
     assert "--host 127.0.0.1 --port 5123" in words
     assert "--allowed-hosts 127.0.0.1:5123,localhost:5123 " in words
@@ -161,12 +157,12 @@ def test_a_port_that_is_taken_is_refused(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(StoreError, match=f"port {port}: must be free for the MLflow UI"):
-            ui_command(mlflow_database(tmp_path, _revisions()[1]), tmp_path, port=port)
+            ui_command(URI, tmp_path, port=port)
 
 
 def test_a_password_never_stands_in_the_uis_command(tmp_path):
     """The address goes to the UI by its environment, which other users cannot read."""
-    window = ui_command("postgresql://me:s3cret@host/db", tmp_path)
+    window = ui_command(URI, tmp_path)
     assert "s3cret" not in " ".join(window.command)
 
 

@@ -27,8 +27,8 @@ from pipeline import __main__ as command_line
 from pipeline.ledger import Ledger
 from pipeline.stages import champion
 from pipeline.stages import search as search_stage
-from pipeline.tracking.runs import StageRuns
-from pipeline.tracking.tracker import Delivery
+from pipeline.tracking.live import Live
+from pipeline.tracking.mlflow_view import MlflowView
 from pipeline.workers import LocalPool
 
 CRASHES = json.loads(os.environ["CRASHES"])
@@ -116,10 +116,10 @@ open_engine = search_stage.open_engine
 search_stage.open_engine = watched
 before(LocalPool, "_tell", ordered, after=True)
 before(Ledger, "append", lambda ledger, *_: come_by("result", place(ledger.path.parent)))
-before(StageRuns, "_fill", lambda runs, *_: come_by("tracking", runs._facts.arm or runs._facts.stage))
+before(MlflowView, "_fill", lambda view, *_: come_by("tracking", view._facts.arm or view._facts.stage))
 before(Path, "replace", lambda _, target: come_by("write", Path(target).name))
 before(champion, "crown", lambda *_: come_by("crown"), after=True)
-before(Delivery, "close", lambda *_: once_more())
+before(Live, "close", lambda *_: once_more())
 before(command_line.click, "echo", lambda *_: once_more())
 
 if __name__ == "__main__":

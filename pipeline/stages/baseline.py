@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from pipeline.files import write_text
 from pipeline.search import Listed
-from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.project import Project
 from pipeline.stages.rows import as_csv, curve_rows
 from pipeline.stages.running import Bench, Result, open_bench, run
 from pipeline.stages.task import Task
+from pipeline.stages.views import deliver_owed
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from pipeline import data, statistics
 from pipeline.files import digest
-from pipeline.stages.running import Bench, Result, stage_facts
-from pipeline.tracking import Champion, champion, crown, register_winner
+from pipeline.stages.running import Bench, Result
+from pipeline.stages.views import stage_facts
+from pipeline.tracking.registry import Champion, champion, crown, register_winner
 from pipeline.training import BACKENDS, backend
 
 REQUIREMENTS = ("keras", "numpy")

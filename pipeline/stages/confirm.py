@@ -15,16 +15,16 @@ from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.search import Listed
 from pipeline.stages import baseline, champion, weights
-from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
-from pipeline.stages.freshness import check_search
+from pipeline.stages.freshness import check_search, check_trials
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.selection import Candidate, candidates
-from pipeline.stages.tallies import check_trials
 from pipeline.stages.task import Task
+from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study
+from pipeline.tracking.registry import check_registry
 from pipeline.trial import Trial
 
 MAX_MISCLASSIFIED = 24
@@ -41,6 +41,8 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
         check_trials(path.parent, name)
         check_search(project, bench.study, bench.card)
+        # The winner is registered there: what can be seen to be impossible is told before hours of training.
+        check_registry(project.tracking_uri)
         found = candidates(bench.study, path)
         plain = _baseline(bench, path)
         result = _retrain(bench, found)

@@ -93,7 +93,7 @@ def _waste(project: Project, name: str) -> Iterator[Waste]:
         if logs.is_dir():
             yield Waste((logs,), _shown(project, logs), why, partial(remove_folder, logs))
     for one in leftovers.of_study(project, name):
-        # The only copy of something is for the doctor.
+        # The only copy of something is for `study repair`.
         if one.stood is None:
             yield Waste(
                 (one.path,), _shown(project, one.path), "left half-written by a dead process", one.clear

@@ -15,7 +15,7 @@ from pipeline.files import digest
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.study import check_name
-from pipeline.tracking import Champion, champion, fetch_card, fetch_model, version_of
+from pipeline.tracking.registry import Champion, champion, fetch_card, fetch_model, version_of
 from pipeline.training import serving
 
 

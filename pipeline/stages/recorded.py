@@ -13,11 +13,11 @@ from pipeline.ledger import Ledger
 from pipeline.stages import fingerprint
 from pipeline.stages.history import DONE, is_finished
 from pipeline.stages.project import Project
-from pipeline.stages.running import STUDY, TASK
 from pipeline.stages.task import Task
 from pipeline.trial import Outcome
 
-LEDGER, FACTS = "record.jsonl", "facts.json"
+# A copy of the study file: MLflow, told late, is told what the study was then.
+LEDGER, FACTS, TASK, STUDY = "record.jsonl", "facts.json", "task.json", "study.toml"
 MEND = "Restore it from a copy, or remove its folder."
 
 

@@ -20,7 +20,8 @@ from pipeline.stages.search import tables_of
 from pipeline.stages.task import Task
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
 from pipeline.study import Arm
-from pipeline.tracking import mark_trials
+from pipeline.tracking.entry import place_of
+from pipeline.tracking.mlflow_view import mark_trials
 from pipeline.training import program_name
 from pipeline.trial import Outcome, Trial
 from pipeline.workers import VirtualTrainer
@@ -204,9 +205,9 @@ def _verdicts(bench: Bench, record: Record, numbers: Sequence[int]) -> dict[int,
         number: {"replay.verdict": verdict.word, "replay.detail": shortened(verdict.detail, MAX_TAG)}
         for number, verdict in verdicts.items()
     }
-    key = record.folder.name.rpartition("-")[2]
+    place = place_of("search", record.folder.name.rpartition("-")[2], record.arm)
     try:
-        mark_trials(bench.project.tracking_uri, bench.study.name, "search", key, record.arm, tags)
+        mark_trials(bench.project.tracking_uri, bench.study.name, place, tags)
     except StoreError as error:
         received = error.problems[0].received
         bench.progress.say(

@@ -11,12 +11,11 @@ from pipeline import report as writing
 from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import read_json, write_json, write_text
-from pipeline.stages.delivery import deliver_owed, owed
-from pipeline.stages.freshness import check_evidence
+from pipeline.stages.freshness import check_count, check_evidence, check_trials, whole
 from pipeline.stages.project import Project
 from pipeline.stages.rows import plain
 from pipeline.stages.running import open_bench
-from pipeline.stages.tallies import check_count, check_trials, whole
+from pipeline.stages.views import MLFLOW, deliver_owed, owed
 
 
 def report(project: Project, name: str) -> str:
@@ -42,7 +41,7 @@ def _settle(project: Project, name: str) -> None:
         return
     with open_bench(project, name) as bench:
         deliver_owed(bench)
-    if left := owed(project, name):
+    if left := [one for one, view in owed(project, name) if view == MLFLOW]:
         raise StoreError.of(
             "MLflow must have every run before the report is final.",
             f"runs are missing of {', '.join(one.folder.name for one in left)}",

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.data import load_card
-from pipeline.engines.store import Store
 from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest, held, write_json, write_text
 from pipeline.ledger import Ledger
 from pipeline.search import Engine, Loop, Rules
-from pipeline.stages import failures, fingerprint, history
+from pipeline.stages import failures, fingerprint, history, views
 from pipeline.stages.progress import Progress
 from pipeline.stages.project import Project
+from pipeline.stages.recorded import FACTS, LEDGER, STUDY, TASK, Recorded
 from pipeline.stages.task import Task
 from pipeline.study import DataShape, Study
-from pipeline.tracking import StageFacts, Tracker, check_store, environment
+from pipeline.tracking.entry import environment
+from pipeline.tracking.live import Live
+from pipeline.tracking.store import check_addresses
 from pipeline.training import machine, program_name
 from pipeline.trial import Outcome, Trial
 from pipeline.workers import LocalPool, VirtualTrainer, places
-
-TASK = "task.json"
-# A copy of the study file: MLflow, told late, is told what the study was then.
-STUDY = "study.toml"
-# Lies beside a record while MLflow is known to have all of it.
-DELIVERED = "delivered"
 
 
 @dataclass(frozen=True)
@@ -74,11 +70,11 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     Raises:
         StudyError: the study file has problems, or an environment variable.
         DataError: the data are not prepared.
-        StoreError: another process runs this study, or its results or runs could not be kept.
+        StoreError: another process runs this study, or its results could not be kept.
     """
     study = project.study(name)
     project.refuse_read_only(name)
-    check_store(project.tracking_uri)
+    check_addresses(project.tracking_uri, project.optuna_url)
     # A wrong STUDY_WORKERS is told now, not when a search has begun its record.
     places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
@@ -125,7 +121,6 @@ def run(
     task: Task,
     engine: Engine,
     rules: Rules,
-    store: Store | None = None,
     pool: LocalPool | None = None,
 ) -> Result:
     """Run the task to its end: what is recorded is played, the rest is trained and recorded.
@@ -136,51 +131,41 @@ def run(
     facts = fingerprint.facts(task.tables, bench.card["sha256"])
     key = fingerprint.key(facts)
     folder = bench.project.work(bench.study.name) / task.folder_name(key)
-    ledger = Ledger(folder / "record.jsonl")
+    ledger = Ledger(folder / LEDGER)
     recorded = dict(ledger.outcomes)
-    (folder / DELIVERED).unlink(missing_ok=True)
-    write_json(folder / "facts.json", facts)
+    write_json(folder / FACTS, facts)
     write_json(folder / TASK, task.as_dict())
     write_text(folder / STUDY, bench.study.text)
     bench.progress.say(history.sentence(task.stage, task.arm, folder, facts, len(recorded), task.num_trials))
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
-    watch = _Watch(task, ledger, recorded, bench.progress, store)
+    watch = _Watch(task, ledger, recorded, bench.progress)
     limit = 1 if task.repeats else min(failures.MOST, task.num_trials)
     with (
         nullcontext(pool) if pool else open_pool(bench, task, folder) as workers,
-        open_tracker(bench, task, key) as tracker,
+        views.shown(bench, Recorded(folder, task, facts, recorded, bench.study.text, {})) as shown,
     ):
-        watch.tracker = tracker
+        watch.views = shown
         is_new = not recorded and not task.repeats
         keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new)
         trainer = VirtualTrainer(workers, bench.cost, recorded, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
         keeper.flush()
-    if store is not None:
-        store.close()
     history.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
-    if not tracker.undelivered:
-        (folder / DELIVERED).touch()
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
 
 
 class _Watch:
-    """Stands between the loop and those who record: the local record first, then the stores."""
+    """Stands between the loop and those who record: the ledger first, then its views."""
 
     def __init__(
-        self,
-        task: Task,
-        ledger: Ledger,
-        recorded: Mapping[int, Outcome],
-        progress: Progress,
-        store: Store | None,
+        self, task: Task, ledger: Ledger, recorded: Mapping[int, Outcome], progress: Progress
     ) -> None:
         self._task, self._ledger, self._recorded = task, ledger, recorded
-        self._progress, self._store = progress, store
+        self._progress = progress
         self._began = time.monotonic()
         self._before = max(ledger.elapsed_seconds, history.elapsed_seconds(ledger.path.parent))
-        self.tracker: Tracker | None = None
+        self.views: Sequence[Live] = ()
 
     def keep(self, outcome: Outcome) -> None:
         """Record an outcome, safest place first."""
@@ -189,10 +174,8 @@ class _Watch:
             # What an earlier run measured stands, its seconds too.
             outcome = known
         self._ledger.append(outcome, self.elapsed())
-        if self._store is not None:
-            self._store.end(outcome)
-        if self.tracker is not None:
-            self.tracker.record(outcome, self._task.name_of(outcome.trial.number))
+        for view in self.views:
+            view.put(outcome)
         self._progress.ended(outcome)
 
     def is_time_up(self, num_outcomes: int) -> bool:
@@ -202,8 +185,8 @@ class _Watch:
         return self.elapsed() >= 60 * self._task.minutes
 
     def asking(self, engine: Engine) -> Engine:
-        """The engine, its asks seen by the storage."""
-        return engine if self._store is None else _Seen(engine, self._store)
+        """The engine, its asks seen by the views."""
+        return _Seen(engine, self.views)
 
     def elapsed(self) -> float:
         """Seconds that this search has taken, over all its runs."""
@@ -211,16 +194,17 @@ class _Watch:
 
 
 class _Seen:
-    """An engine whose asks a storage hears of."""
+    """An engine whose asks the views hear of."""
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine, self._store = engine, store
+    def __init__(self, engine: Engine, views: Sequence[Live]) -> None:
+        self._engine, self._views = engine, views
         self.report, self.tell = engine.report, engine.tell
 
     def ask(self) -> Trial | None:
         trial = self._engine.ask()
         if trial is not None:
-            self._store.begin(trial)
+            for view in self._views:
+                view.begin(trial)
         return trial
 
 
@@ -259,24 +243,3 @@ def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
     }
     minutes = bench.study.search.trial_minutes
     return LocalPool(settings, places(task.num_trials), folder, minutes)
-
-
-def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:
-    """What MLflow is told of a stage."""
-    return StageFacts(
-        study=bench.study.name,
-        stage=stage,
-        key=key,
-        arm=arm,
-        study_text=bench.study.text,
-        data_card=bench.card,
-        settings={name: str(value) for name, value in tables.items()},
-        environment=bench.environment,
-    )
-
-
-def open_tracker(bench: Bench, task: Task, key: str) -> Tracker:
-    """MLflow, ready to be told of the task's outcomes."""
-    facts = stage_facts(bench, task.stage, task.arm, key, task.tables)
-    uri, artifacts = bench.project.tracking_uri, bench.project.artifacts
-    return Tracker(uri, artifacts, facts, metric_prefix=task.prefix, say=bench.progress.say)

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipeline.engines import Assignment, open_engine
-from pipeline.engines.store import Store
-from pipeline.files import digest, write_text
+from pipeline.files import write_text
 from pipeline.space import Configuration
-from pipeline.stages.delivery import deliver_owed
 from pipeline.stages.fingerprint import BUDGET
 from pipeline.stages.project import Project
 from pipeline.stages.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
 from pipeline.stages.task import Task
+from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome
 from pipeline.workers import LocalPool
@@ -60,12 +59,6 @@ def task_of(study: Study, arm: Arm) -> Task:
     return Task("search", arm.name, tables_of(study, arm), arm.search.trials, minutes=arm.search.minutes)
 
 
-def storage_name(study: str, arm: str, tables: Mapping[str, Any], data_sha256: str) -> str:
-    """What an arm's study in the Optuna storage is called."""
-    # Optuna freezes the choices of a study, so each space and seed has a study of its own there.
-    return f"{study}-{arm}-{digest([tables, data_sha256])[:8]}"
-
-
 def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
     study, told = bench.study, bench.study.earlier.get(arm.name, ())
     objective, refused = study.objective, list[Configuration]()
@@ -79,15 +72,12 @@ def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
         allows=_limit(bench, arm, refused),
         earlier=told,
     )
-    task = task_of(study, arm)
-    name = storage_name(study.name, arm.name, task.tables, bench.card["sha256"])
-    store = Store(bench.project.optuna_url, name, assignment, bench.progress.say)
     with quiet():
         engine = open_engine(assignment)
     if arm.search.start_from:
         bench.progress.say(f"search {arm.name}: learns from {len(told)} trials of {arm.search.start_from}.")
     rules = bench.rules(arm.search.parallel, arm.search.patience)
-    result = run(bench, task, engine, rules, store, pool)
+    result = run(bench, task_of(study, arm), engine, rules, pool)
     if refused:
         bench.progress.say(f"search {arm.name}: {len(refused)} configurations were refused by at_most.")
     return result

@@ -15,15 +15,9 @@ import numpy as np
 
 from pipeline.errors import StoreError
 from pipeline.files import sha256
-from pipeline.tracking.facts import StageFacts
-from pipeline.tracking.runs import experiment, find_parent
-from pipeline.tracking.store import (
-    answering,
-    check_store,
-    connect,
-    database_path,
-    is_server,
-)
+from pipeline.tracking.entry import StageFacts
+from pipeline.tracking.mlflow_view import experiment, find_parent
+from pipeline.tracking.store import MLFLOW_TABLES, answering, connect, is_server, is_there, probe
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,21 +31,23 @@ KERAS_FILE = "data/model.keras"
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
-    """A version of a study's model; `model_sha256` is its .keras file's."""
-
-    name: str
-    version: int
-    model_sha256: str
-
-
-@dataclass(frozen=True)
 class Champion:
-    """The version in force, its tags, and the run that it comes from."""
+    """A version of a study's model, in force or not: its tags, and the run that it comes from."""
 
     version: int
     tags: Mapping[str, str]
     run_id: str = ""
+
+    @classmethod
+    def of(cls, found: ModelVersion) -> Champion:
+        """What matters of a version."""
+        return cls(int(found.version), dict(found.tags), found.run_id or "")
+
+
+def check_registry(uri: str) -> None:
+    """Raise a StoreError if the registry can be seen to be impossible; a server may still come back."""
+    with answering("MLflow", uri):
+        probe(uri, MLFLOW_TABLES)
 
 
 def register_winner(
@@ -65,7 +61,7 @@ def register_winner(
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     requirements: Sequence[str],
-) -> RegisteredModel:
+) -> Champion:
     """Log a Keras model with the stage's run and register it under the study's name.
 
     A version with the same fingerprint is returned as it is.
@@ -83,15 +79,13 @@ def register_winner(
     Raises:
         StoreError: MLflow does not answer, or refuses.
     """
-    check_store(uri)
-    with answering(uri), tempfile.TemporaryDirectory() as folder:
+    with answering("MLflow", uri), tempfile.TemporaryDirectory() as folder:
         client = connect(uri)
-        known = _known(client, facts.study, fingerprint)
-        if known is not None:
-            return known
-        place = None if is_server(uri) else (artifacts.absolute() / facts.study).as_uri()
-        experiment_id = experiment(client, facts.study, place)
-        parent = find_parent(client, experiment_id, facts.stage, facts.key, facts.arm)
+        for known in client.search_model_versions(f"name = '{facts.study}'"):
+            if known.tags.get("fingerprint") == fingerprint:
+                return Champion.of(known)
+        experiment_id = experiment(client, uri, artifacts, facts.study)
+        parent = find_parent(client, experiment_id, facts.place)
         run_id = parent.info.run_id if parent else None
         if run_id is not None:
             for name, value in metrics.items():
@@ -102,8 +96,7 @@ def register_winner(
         client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest}
-        version = _register(client, uri, facts.study, logged, run_id, marks)
-        return RegisteredModel(facts.study, version, digest)
+        return _registered(client, uri, facts.study, logged, run_id, marks)
 
 
 def champion(uri: str, study: str) -> Champion | None:
@@ -125,21 +118,20 @@ def version_of(uri: str, study: str, number: int) -> Champion | None:
 
 
 def _found(uri: str, look: Callable[[MlflowClient], ModelVersion]) -> Champion | None:
-    check_store(uri)
-    path = database_path(uri)
-    if path is not None and not path.exists():
+    if not is_there(uri):
         return None
-    with answering(uri):
+    with answering("MLflow", uri):
+        client = connect(uri, may_make=False)
         from mlflow.exceptions import MlflowException
 
         try:
-            version = look(connect(uri))
+            version = look(client)
         except MlflowException as error:
             # No such model is the one, no such alias the other.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return Champion(int(version.version), dict(version.tags), version.run_id or "")
+        return Champion.of(version)
 
 
 def crown(uri: str, study: str, version: int) -> None:
@@ -148,8 +140,7 @@ def crown(uri: str, study: str, version: int) -> None:
     Raises:
         StoreError: MLflow does not answer, or has no such version.
     """
-    check_store(uri)
-    with answering(uri):
+    with answering("MLflow", uri):
         connect(uri).set_registered_model_alias(study, ALIAS, str(version))
 
 
@@ -159,8 +150,7 @@ def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: P
     Raises:
         StoreError: MLflow does not answer, has no such version, or has another file.
     """
-    check_store(uri)
-    with answering(uri):
+    with answering("MLflow", uri):
         place = connect(uri).get_model_version_download_uri(study, str(version))
         file = _downloaded(uri, f"{place.rstrip('/')}/{KERAS_FILE}", folder)
     digest = sha256(file)
@@ -181,10 +171,23 @@ def fetch_card(uri: str, run_id: str, folder: Path) -> Path:
     Raises:
         StoreError: MLflow does not answer, or has no such file.
     """
-    check_store(uri)
-    with answering(uri):
+    with answering("MLflow", uri):
         connect(uri)
         return _downloaded(uri, f"runs:/{run_id}/card.json", folder)
+
+
+def champion_sha256(uri: str, study: str) -> tuple[Champion, str] | None:
+    """The version in force and the SHA-256 of its file as it is; None where none is, or it is not ours.
+
+    Raises:
+        StoreError: MLflow does not answer, or the file cannot be read.
+    """
+    found = champion(uri, study)
+    if found is None or "model_sha256" not in found.tags:
+        return None
+    with answering("MLflow", uri), tempfile.TemporaryDirectory() as folder:
+        place = connect(uri, may_make=False).get_model_version_download_uri(study, str(found.version))
+        return found, sha256(_downloaded(uri, f"{place.rstrip('/')}/{KERAS_FILE}", Path(folder)))
 
 
 def _downloaded(uri: str, source: str, folder: Path) -> Path:
@@ -192,13 +195,6 @@ def _downloaded(uri: str, source: str, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     return Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=uri))
-
-
-def _known(client: MlflowClient, study: str, fingerprint: str) -> RegisteredModel | None:
-    for version in client.search_model_versions(f"name = '{study}'"):
-        if version.tags.get("fingerprint") == fingerprint:
-            return RegisteredModel(study, int(version.version), version.tags.get("model_sha256", ""))
-    return None
 
 
 def _save(
@@ -232,14 +228,14 @@ def _save(
     )
 
 
-def _register(
+def _registered(
     client: MlflowClient,
     uri: str,
     study: str,
     logged: LoggedModel,
     run_id: str | None,
     tags: Mapping[str, str],
-) -> int:
+) -> Champion:
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
 
@@ -253,4 +249,4 @@ def _register(
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     if run_id is not None:
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return int(version.version)
+    return Champion.of(version)

@@ -1,15 +1,15 @@
-"""Where MLflow keeps its records: checked before use, made whole, never shown with its password."""
+"""Where the views are kept: addresses checked, other programs' files left alone, passwords never shown."""
 
 from __future__ import annotations
 
 import os
 import re
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+MLFLOW_TABLES = ("experiments", "runs", "alembic_version")
+CONNECT_SECONDS = 5
 
-# The tracker repeats what failed, and searches before it creates: the client must fail fast and only once.
+# A view is made again from the ledger, and searched before anything is created: the client must fail fast.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -35,179 +37,123 @@ SETTINGS = {
 }
 
 
-def local_uri(mlruns: Path) -> str:
-    """The default store: a SQLite file in the folder `mlruns`."""
-    return f"sqlite:///{mlruns.absolute() / 'mlflow.db'}"
+def check_addresses(mlflow_uri: str, optuna_url: str) -> None:
+    """Raise unless both are addresses of what can be a view; nobody is asked, nothing is loaded.
+
+    Raises:
+        StoreError: MLflow's is no database and no server, or Optuna's no database.
+    """
+    _check(mlflow_uri, (*SERVERS, *DATABASES), "MLFLOW_TRACKING_URI", "a database or a tracking server")
+    # Optuna unpickles what it reads from Redis or a journal: that could run code.
+    _check(optuna_url, DATABASES, "STUDY_OPTUNA_STORAGE", "a database, one that holds no pickles")
 
 
-def database_path(uri: str) -> Path | None:
-    """The SQLite file that `uri` names, or None for a store of another kind."""
-    found = re.fullmatch(r"sqlite(?:\+\w+)?:///(?!:memory:)([^?]+)(?:\?.*)?", uri)
+def _check(url: str, kinds: Sequence[str], variable: str, what: str) -> None:
+    kind, mark, _ = url.partition("://")
+    is_known = bool(mark) and kind.partition("+")[0] in kinds
+    if not is_known or (kind.startswith("sqlite") and database_path(url) is None):
+        advice = f"Unset it, or set {variable} to sqlite:///FILE or postgresql://USER@HOST/NAME."
+        raise StoreError.of(f"must be {what}.", hidden(url) or "nothing", advice, variable)
+
+
+def database_path(url: str) -> Path | None:
+    """The SQLite file that `url` names, or None for a store of another kind."""
+    found = re.fullmatch(r"sqlite(?:\+\w+)?:///(?!:memory:)([^?]+)(?:\?.*)?", url)
     return Path(found[1]).absolute() if found else None
 
 
-def is_server(uri: str) -> bool:
-    """Whether `uri` names a tracking server, which has its own place for artifacts."""
-    return uri.partition(":")[0] in SERVERS
+def is_server(url: str) -> bool:
+    """Whether `url` names a tracking server, which has its own place for artifacts."""
+    return url.partition(":")[0] in SERVERS
 
 
-def check_store(uri: str) -> None:
-    """Refuse a store that can be seen to be impossible, without loading MLflow or touching the network.
+def is_there(url: str) -> bool:
+    """Whether there is anything to be read: a server, or a file that has been begun."""
+    path = database_path(url)
+    return path is None or (path.exists() and path.stat().st_size > 0)
 
-    Raises:
-        StoreError: neither a database nor a server; or a file that is no MLflow database of this version,
-            or cannot be written.
-    """
-    path = database_path(uri)
+
+def probe(url: str, tables: Sequence[str]) -> None:
+    """Raise, soon, unless a database answers; a file must be whole, writable, new or with these tables."""
+    path = database_path(url)
     if path is not None:
-        _check_database(path)
-    elif re.split(r"[+:]", uri)[0] not in (*SERVERS, *DATABASES[1:]):
-        raise StoreError.of(
-            "the MLflow store must be a database or a tracking server.",
-            hidden(uri) or "nothing",
-            "Set MLFLOW_TRACKING_URI to sqlite:///mlruns/mlflow.db or http://host:port, or unset it.",
-            "MLFLOW_TRACKING_URI",
-        )
-
-
-def _check_database(path: Path) -> None:
-    where = str(path)
-    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            head = _head(path)
-    except OSError as error:
-        raise StoreError.of(
-            "the MLflow database must be a file in a writable folder.",
-            error.strerror or error,
-            "Mend the permissions or choose another place with MLFLOW_TRACKING_URI, then run again.",
-            where,
-        ) from error
-    if not head:
-        return
-    if head != b"SQLite format 3\x00":
-        raise StoreError.of(
-            "the MLflow store must be an SQLite database.",
-            f"a file that begins with {head!r}",
-            "Move it away to start a new one: every run is delivered again from the local record.",
-            where,
-        )
-    _check_schema(path, where)
+        with TemporaryFile(dir=path.parent):
+            pass
+        if is_there(url):
+            _probe_file(path, tables)
+    elif not is_server(url):
+        import sqlalchemy
+
+        # Whoever asks next, MLflow's client or Optuna's, would ask again and again.
+        engine = sqlalchemy.create_engine(url, connect_args=connect_arguments(url))
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
 
 
-def _head(path: Path) -> bytes:
-    if not path.exists():
-        return b""
-    with path.open("rb") as file:
-        return file.read(16)
+def connect_arguments(url: str) -> dict[str, int]:
+    """What keeps a driver from waiting for a server that never answers."""
+    is_patient = url.startswith(("postgresql", "mysql")) and "connect_timeout" not in url
+    return {"connect_timeout": CONNECT_SECONDS} if is_patient else {}
 
 
-def _check_schema(path: Path, where: str) -> None:
+def _probe_file(path: Path, tables: Sequence[str]) -> None:
     try:
         with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database:
-            tables = {
+            found = {
                 name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
             }
-            query = "SELECT version_num FROM alembic_version"
-            revisions = [row[0] for row in database.execute(query)] if "alembic_version" in tables else []
             refuse_torn(database, path)
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
-        # SQLite lets a transaction begin on a file that it may only read.
-        if not os.access(path, os.W_OK):
-            raise PermissionError("the file may only be read")
-    except (sqlite3.Error, PermissionError) as error:
+    except sqlite3.OperationalError as error:
         # A store that another process is writing to is a good one.
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return
-        raise StoreError.of(
-            "the MLflow database must be whole and writable.",
-            error,
-            "Mend the permissions, or move it away: every run is delivered again from the local record.",
-            where,
-        ) from error
-    if tables and not {"experiments", "runs", "alembic_version"} <= tables:
-        raise StoreError.of(
-            "the MLflow database must be MLflow's own.",
-            f"the tables {', '.join(sorted(tables))}",
-            "Give MLflow a file of its own with MLFLOW_TRACKING_URI; Optuna must not share it.",
-            where,
-        )
-    known, head = _revisions()
-    if known and revisions and revisions[0] != head:
-        age = "an older" if revisions[0] in known else "a newer or unknown"
-        raise StoreError.of(
-            "the MLflow database must have the schema of the installed MLflow.",
-            f"{age} schema, {revisions[0]}; this MLflow's is {head}",
-            f"Keep a copy, then run: mlflow db upgrade sqlite:///{path}"
-            if revisions[0] in known
-            else "Install the locked packages, or move the file away.",
-            where,
-        )
+        raise
+    if found and not {*tables} <= found:
+        raise ValueError(f"it is another program's: it has the tables {', '.join(sorted(found))}")
+    # SQLite lets a transaction begin on a file that it may only read.
+    if not os.access(path, os.W_OK):
+        raise PermissionError("the file may only be read")
 
 
-def _revisions() -> tuple[set[str], str]:
-    """The schema revisions that the installed MLflow knows, and its own; none where they cannot be read."""
-    spec = find_spec("mlflow")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    texts = [
-        file.read_text()
-        for folder in folders
-        for file in Path(folder, "store", "db_migrations", "versions").glob("*.py")
-    ]
-    pairs = [dict(re.findall(r'^(revision|down_revision) = "?(\w+)"?', text, re.MULTILINE)) for text in texts]
-    known = {pair["revision"] for pair in pairs if "revision" in pair}
-    heads = known - {pair.get("down_revision", "") for pair in pairs}
-    return (known, heads.pop()) if len(heads) == 1 else (set(), "")
+def connect(uri: str, may_make: bool = True) -> MlflowClient:
+    """A client of MLflow's store; a SQLite database is made, whole, by the first who comes and may.
 
-
-def apply_settings() -> None:
-    """Set what MLflow reads when it is loaded; what the user has set stays."""
+    Raises whatever the store throws: see `answering`.
+    """
+    # Seconds of work that no command without MLflow should wait for.
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client of the store at `uri`; a SQLite database is made, whole, by the first who comes."""
-    apply_settings()
-    # Seconds of work that no command without MLflow should wait for.
     from mlflow import MlflowClient
 
     path = database_path(uri)
-    with made_alone(uri):
-        if path is not None and not _head(path):
+    with made_alone(uri) if may_make else nullcontext():
+        probe(uri, MLFLOW_TABLES)
+        if path is not None and is_there(uri):
+            _check_schema(path)
+        elif path is not None and may_make:
             _make_database(path)
     return MlflowClient(uri)
 
 
-@contextmanager
-def answering(uri: str) -> Iterator[None]:
-    """Let what MLflow throws be a StoreError that shows no password."""
-    apply_settings()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+def _check_schema(path: Path) -> None:
+    """MLflow itself would bring an older database up to date, without a copy and for good."""
+    from alembic.script import ScriptDirectory
 
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise StoreError.of(
-            "MLflow must answer.",
-            scrubbed(f"{type(error).__name__}: {error}", uri),
-            "Start the tracking server or mend the store, then run again.",
-            hidden(uri),
-        ) from error
-
-
-@contextmanager
-def made_alone(uri: str) -> Iterator[None]:
-    """Let one process at a time make what MLflow does not protect itself: schema, experiment, parent run."""
-    path = database_path(uri)
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=60):
-        yield
+    spec = find_spec("mlflow")
+    folder = Path(str(spec.origin if spec else "")).parent / "store" / "db_migrations"
+    head = ScriptDirectory(str(folder)).get_current_head()
+    with closing(sqlite3.connect(path, timeout=CONNECT_SECONDS)) as database:
+        [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
+    if revision != head:
+        raise ValueError(
+            f"its schema, {revision}, is another MLflow's; this one's is {head}: keep a copy, then run "
+            f"mlflow db upgrade sqlite:///{path}, or install the locked packages"
+        )
 
 
 def _make_database(path: Path) -> None:
@@ -220,3 +166,39 @@ def _make_database(path: Path) -> None:
     MlflowClient(f"sqlite:///{aside}").search_experiments(max_results=1)
     aside.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def made_alone(url: str) -> Iterator[None]:
+    """Let one process at a time make what no store protects itself: schema, experiment, parent run."""
+    path = database_path(url)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Path(f"{path}.lock")
+    # Where no file can be made, the lock would be waited for without end.
+    lock.touch()
+    with FileLock(lock, timeout=60):
+        yield
+
+
+@contextmanager
+def answering(what: str, url: str) -> Iterator[None]:
+    """Let whatever a store throws be a StoreError that shows no password."""
+    try:
+        yield
+    except Exception as error:
+        raise StoreError.of(
+            f"{what} must answer.",
+            reason_of(error, url),
+            "Start its server, or mend the file or move it away: it is made again from the local record.",
+            hidden(url),
+        ) from error
+
+
+def reason_of(error: Exception, url: str) -> str:
+    """What an error says, in one line, without the password of `url`."""
+    # SQLAlchemy adds a page of advice to what the database said.
+    error = getattr(error, "orig", None) or error
+    return scrubbed(f"{type(error).__name__}: {error}", url)

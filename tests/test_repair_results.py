@@ -1,4 +1,4 @@
-"""What the doctor finds in the result files beside the study: what is not as it was recorded."""
+"""The result files beside a study that are not as it was recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clinic import HEALTHY, is_cured, record, visit
 from conftest import TINY, write_study
+from mending import HEALTHY, is_mended, record, told
 
 from pipeline.stages.history import finish
 from pipeline.stages.prepare import check
 from pipeline.stages.project import Project
+from pipeline.stages.repair import repair
 from pipeline.stages.search import search
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ def test_result_files_are_written_from_the_record(ran: Path, file: str, harm: Ca
     path = ran / "studies/tiny" / file
     before = path.read_bytes()
     harm(path)
-    assert is_cured(ran, f"studies/tiny/{file} is ")
+    assert is_mended(ran, f"studies/tiny/{file} is ")
     assert path.read_bytes() == before
 
 
@@ -40,18 +41,18 @@ def test_metrics_follow_from_the_evidence(ran: Path) -> None:
     path = ran / "studies/tiny/metrics.json"
     before = path.read_bytes()
     path.write_text("{}")
-    assert is_cured(ran, "metrics.json is not what winner/evidence.json says")
+    assert is_mended(ran, "metrics.json is not what winner/evidence.json says")
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("column", ["val_accuracy", "score", "test_accuracy"])
 def test_a_confirm_file_that_was_changed_is_left_to_its_stage(ran: Path, column: str) -> None:
-    """It rests on the test split, which the doctor does not open: the message names the command."""
+    """It rests on the test split, which repair does not open: the message names the command."""
     path = ran / "studies/tiny/confirm.csv"
     head, first, *rest = path.read_text().splitlines()
     cells = dict(zip(head.split(","), first.split(","), strict=True)) | {column: "0.999"}
     path.write_text("\n".join([head, ",".join(cells.values()), *rest, ""]))
-    [line] = [line for line in visit(ran, fix=True) if line.startswith("tiny: ")]
+    [line] = [line for line in told(ran, repair) if line.startswith("tiny: ")]
     assert "confirm.csv is not what was recorded" in line
     assert line.endswith("Run: dvc repro --force confirm@tiny")
 
@@ -60,23 +61,23 @@ def test_a_confirm_file_that_was_changed_is_left_to_its_stage(ran: Path, column:
 def test_what_confirm_wrote_is_missed(ran: Path, missing: str) -> None:
     """Though it is finished."""
     (ran / "studies/tiny" / missing).unlink()
-    assert f"studies/tiny/{missing} is missing, though confirm is finished." in visit(ran)[1]
+    assert f"studies/tiny/{missing} is missing, though confirm is finished." in told(ran)[1]
 
 
 def test_an_edited_study_is_no_disagreement(ran: Path) -> None:
     """Its results are due, not wrong: nothing is found of another space, of more trials or of fewer."""
     for old, new in (("[16, 64], step", "[16, 48], step"), ("trials   = 5", "trials   = 9")):
         write_study(ran, "tiny", TINY.replace(old, new))
-        assert visit(ran) == HEALTHY
+        assert told(ran) == HEALTHY
     write_study(ran, "tiny", TINY.replace("trials   = 5", "trials   = 3"))
     check(Project(ran), "tiny")
     search(Project(ran), "tiny")
     assert (ran / "studies/tiny/trials.csv").read_text().count("\n") == 7
-    assert visit(ran) == HEALTHY
+    assert told(ran) == HEALTHY
 
 
 def test_a_search_that_has_gone_on_is_not_compared(ran: Path) -> None:
     """While more is recorded than the last end has noted, nobody knows which trials the files should hold."""
     finish(record(ran, "search-optuna"), 5, 4, 1.0)
     (ran / "studies/tiny/trials.csv").unlink()
-    assert visit(ran) == HEALTHY
+    assert told(ran) == HEALTHY

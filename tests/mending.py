@@ -1,9 +1,10 @@
-"""What the tests of `study doctor` share: a visit, clients of the real stores, a process that is dead."""
+"""What the tests of `study doctor` and `study repair` share: clients of the real stores, a dead process."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -11,15 +12,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline.errors import StoreError
-from pipeline.stages.doctor import doctor
 from pipeline.stages.project import Project
+from pipeline.stages.repair import doctor, repair
 
 HEALTHY = ["project: nothing found.", "tiny: nothing found."]
 
 
-def visit(folder: Path, fix: bool = False) -> list[str]:
-    """What the doctor says of a project; where something is left, the error is the last line."""
-    said = doctor(Project(folder), None, fix)
+def told(folder: Path, does: Callable[..., Iterator[str]] = doctor) -> list[str]:
+    """What doctor, or repair, says of a project; where something is left, the error is the last line."""
+    said = does(Project(folder), None)
     lines: list[str] = []
     while True:
         try:
@@ -31,14 +32,14 @@ def visit(folder: Path, fix: bool = False) -> list[str]:
         lines.append(line)
 
 
-def is_cured(folder: Path, *said: str) -> bool:
-    """Whether the doctor finds all that is said, mends it, and then finds nothing."""
-    found = visit(folder)
-    assert all(any(words in line and "With --fix" in line for line in found) for words in said), found
-    mended = visit(folder, fix=True)
+def is_mended(folder: Path, *said: str) -> bool:
+    """Whether doctor finds all that is said, repair mends it, and nothing is found then."""
+    found = told(folder)
+    assert all(any(words in line and "To be mended" in line for line in found) for words in said), found
+    mended = told(folder, repair)
     assert all(any(words in line and "Mended" in line for line in mended) for words in said), mended
     assert not any("nothing must be left" in line for line in mended), mended
-    return visit(folder) == HEALTHY
+    return told(folder) == HEALTHY
 
 
 def dead_pid() -> int:

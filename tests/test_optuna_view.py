@@ -1,4 +1,4 @@
-"""The Optuna storage of a search, read back by Optuna itself and by its command line."""
+"""A search in Optuna's storage, read back by Optuna itself and by its command line."""
 
 import json
 import shutil
@@ -9,11 +9,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from fakes import FakePool, assignment, loop
+from fakes import FakePool, assignment, loop, tables
 from optuna.trial import TrialState
 
-from pipeline.engines import open_engine, store
-from pipeline.engines.store import Store
+from pipeline.engines import open_engine
+from pipeline.tracking import optuna_view
+from pipeline.tracking.live import Live
+from pipeline.tracking.optuna_view import OptunaView
 from pipeline.trial import Outcome
 
 slow = pytest.mark.slow
@@ -25,8 +27,8 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed"
 def empty(tmp_path_factory):
     """A storage without a study: making its tables takes longer than most of these tests."""
     path = tmp_path_factory.mktemp("empty") / "optuna.db"
-    Store(f"sqlite:///{path}", "gone", WORK, print).close()
-    optuna.delete_study(study_name="gone", storage=f"sqlite:///{path}")
+    opened_at(path).close()
+    optuna.delete_study(study_name="tiny-arm-1", storage=f"sqlite:///{path}")
     return path
 
 
@@ -40,50 +42,42 @@ def path(tmp_path, empty):
 def finished(empty, tmp_path_factory):
     """A storage with a finished search, and the search's outcomes."""
     path = Path(shutil.copy(empty, tmp_path_factory.mktemp("finished")))
-    store = Store(f"sqlite:///{path}", "tiny-arm-1", WORK, print)
-    outcomes = search(store)
-    store.close()
-    return path, outcomes
+    return path, search(path)
 
 
-@pytest.fixture
-def said():
-    """What the storage has told the user."""
-    return []
-
-
-@pytest.fixture
-def opened(path, said):
-    """A function that opens the study of the tests in the storage."""
-    stores = []
-
-    def opened(work=None, url=None):
-        stores.append(Store(url or f"sqlite:///{path}", "tiny-arm-1", work or WORK, said.append))
-        return stores[-1]
-
-    yield opened
-    for one in stores:
-        one._storage.engine.dispose()
+def opened_at(path, recorded=None, work=None):
+    return OptunaView(f"sqlite:///{path}", "tiny-arm-1", tables(work or WORK), recorded or {})
 
 
 class Begun:
-    """An engine whose asks the storage hears of."""
+    """An engine whose asks the view hears of."""
 
-    def __init__(self, engine, store):
-        self.engine, self.store = engine, store
+    def __init__(self, engine, view):
+        self.engine, self.view = engine, view
         self.report, self.tell = engine.report, engine.tell
 
     def ask(self):
         trial = self.engine.ask()
         if trial:
-            self.store.begin(trial)
+            self.view.begin(trial)
         return trial
 
 
-def search(store, work=None, recorded=None, **more):
-    """The outcomes of a search that the storage hears of."""
-    engine = Begun(open_engine(work or WORK), store)
-    return loop(engine, recorded, FakePool(), **{"keep": store.end, **more}).run()
+def search(path, work=None, recorded=None, view=None, **more):
+    """The outcomes of a search that the view shows from its beginning to its end."""
+    view = view or opened_at(path, recorded, work)
+    engine = Begun(open_engine(work or WORK), view)
+    outcomes = loop(engine, recorded, FakePool(), **{"keep": view.put, **more}).run()
+    list(view.finish("done"))
+    view.close()
+    return outcomes
+
+
+def shown(path, outcomes):
+    """Let the storage show these outcomes, as when they are delivered late."""
+    view = opened_at(path, {one.trial.number: one for one in outcomes})
+    list(view.finish("done"))
+    view.close()
 
 
 def study(path):
@@ -129,25 +123,26 @@ def test_optuna_names_the_best_trial(finished):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", pytest.param("grid", marks=slow)])
-def test_every_kind_of_value_is_stored(opened, path, sampler):
+def test_every_kind_of_value_is_stored(path, sampler):
     """Choices, whole numbers, steps, log scales and values that do not count come back as they were."""
     work = assignment("optuna", sampler, trials=6)
-    outcomes = sorted(search(opened(work), work), key=lambda one: one.trial.number)
+    outcomes = sorted(search(path, work), key=lambda one: one.trial.number)
     found = [row.params for row in study(path).trials]
     # 1 and 1.0 are equal; written out they are not.
     assert list(map(repr, found)) == [repr(one.trial.values) for one in outcomes]
 
 
-def test_a_trial_runs_there_from_the_moment_it_is_asked_for(opened, path):
+def test_a_trial_runs_there_from_the_moment_it_is_asked_for(path):
     """Optuna's programs see what is in flight, and its ending when it has ended."""
-    store, engine = opened(), open_engine(WORK)
+    view, engine = opened_at(path), open_engine(WORK)
     trial = engine.ask()
-    store.begin(trial)
+    view.begin(trial)
     assert rows(path) == [(TrialState.RUNNING, trial.values, {})]
     assert study(path).trials[0].datetime_start is not None
-    store.end(Outcome(trial, "complete", ({"val_accuracy": 0.5},), 0.5))
+    view.put(Outcome(trial, "complete", ({"val_accuracy": 0.5},), 0.5))
     assert rows(path) == [(TrialState.COMPLETE, trial.values, {1: 0.5})]
     assert study(path).trials[0].datetime_complete is not None
+    view.close()
 
 
 class KilledError(Exception):
@@ -155,116 +150,83 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize("num_kept", [pytest.param(0, marks=slow), 3, pytest.param(6, marks=slow)])
-def test_a_search_that_was_killed_is_brought_to_its_end_there(opened, path, num_kept):
+def test_a_search_that_was_killed_is_brought_to_its_end_there(path, num_kept):
     """The rows that it left running are completed by the search that goes on; no trial is there twice."""
-    kept, first = {}, opened()
+    kept, first = {}, opened_at(path)
 
     def keep(outcome):
         if len(kept) == num_kept:
             raise KilledError
         kept[outcome.trial.number] = outcome
-        first.end(outcome)
+        first.put(outcome)
 
     if num_kept < 6:
         with pytest.raises(KilledError):
-            search(first, keep=keep)
+            search(path, view=first, keep=keep)
         assert TrialState.RUNNING in {row[0] for row in rows(path)}
-    outcomes = search(opened(), recorded=kept)
+    first.close()
+    outcomes = search(path, recorded=kept)
     assert rows(path) == expected(outcomes)
 
 
-def test_a_search_that_goes_on_leaves_the_rows_of_the_past_alone(opened, path, finished):
-    """What is there already is not written again, so its times stand."""
+def test_what_is_there_is_not_written_again(path, finished):
+    """A search that goes on, or is delivered once more, leaves the rows of the past and their times alone."""
     shutil.copy(finished[0], path)
-    outcomes = finished[1]
     before = study(path).trials
-    search(opened(), recorded={one.trial.number: one for one in outcomes})
+    search(path, recorded={one.trial.number: one for one in finished[1]})
+    shown(path, finished[1])
     assert study(path).trials == before
 
 
-def test_a_trial_that_ended_otherwise_rewrites_the_study(opened, path, finished):
+def test_a_trial_that_ended_otherwise_makes_the_study_anew(path, finished):
     """Optuna lets no finished trial change: one that was trained further makes all of them new."""
     shutil.copy(finished[0], path)
-    store, outcomes = opened(), finished[1]
-    changed = next(one for one in outcomes if one.state == "pruned")
+    changed = next(one for one in finished[1] if one.state == "pruned")
     further = Outcome(changed.trial, "complete", (*changed.curve, {"val_accuracy": 0.9}), 0.9)
-    now = [further if one is changed else one for one in outcomes]
-    for one in sorted(now, key=lambda one: one.trial.number):
-        store.begin(one.trial)
-        store.end(one)
+    now = [further if one is changed else one for one in finished[1]]
+    shown(path, now)
     assert rows(path) == expected(now)
     assert len(optuna.get_all_study_names(f"sqlite:///{path}")) == 1
 
 
-def test_what_a_search_leaves_in_flight_is_failed_there(opened, path):
-    """A search that ran out of time leaves no row running; one with more time goes on all the same."""
-    store = opened()
-    cut = search(store, is_time_up=lambda count: count >= 3)
-    assert store.close()
-    states = [row[0] for row in rows(path)]
-    assert TrialState.RUNNING not in states
-    assert [row.user_attrs["reason"] for row in study(path).trials if row.state == TrialState.FAIL][-1] == (
-        "cut: the search ended before it"
-    )
-    outcomes = search(opened(), recorded={one.trial.number: one for one in cut})
+def test_what_a_search_leaves_in_flight_is_not_shown(path):
+    """After a search that ran out of time no row runs; numbers stay, and one with more time goes on."""
+    cut = search(path, is_time_up=lambda count: count >= 3)
+    numbers = {one.trial.number for one in cut}
+    found = study(path).trials
+    assert {row.number for row in found if row.state != TrialState.FAIL or row.params} == numbers
+    assert all(row.state.is_finished() for row in found)
+    outcomes = search(path, recorded={one.trial.number: one for one in cut})
     assert rows(path) == expected(outcomes)
 
 
 @slow
-def test_a_storage_that_goes_away_does_not_stop_the_search(opened, path, said):
-    """The user is told once, in a sentence; when it is back, everything that it missed is written."""
-    store, calls = opened(), []
-
-    def keep(outcome):
-        store.end(outcome)
-        calls.append(outcome)
-        if len(calls) in (2, 4):
-            old, new = ("trials", "away") if len(calls) == 2 else ("away", "trials")
-            with sqlite3.connect(path) as database:
-                database.execute(f"ALTER TABLE {old} RENAME TO {new}")
-            database.close()
-
-    outcomes = search(store, keep=keep)
-    assert store.close()
-    assert rows(path) == expected(outcomes)
-    [sentence] = said
-    assert sentence.startswith("The Optuna storage cannot be written (")
-    assert sentence.endswith("); what is missing follows later.")
-
-
-def test_a_study_that_is_deleted_by_hand_is_written_anew(opened, path, said):
-    """Its rows come back with the next trial."""
-    store = opened()
-
-    def keep(outcome):
-        store.end(outcome)
-        if outcome.trial.number == 2:
-            optuna.delete_study(study_name="tiny-arm-1", storage=f"sqlite:///{path}")
-
-    outcomes = search(store, keep=keep)
-    assert rows(path) == expected(outcomes)
-    assert said == []
-
-
-def test_a_storage_that_hangs_is_left_alone_for_a_while(opened, said, monkeypatch):
-    """After an attempt of ten seconds that failed none is made for ninety, but at the end one always is."""
-    one, now, attempts = opened(), [0.0], []
-
-    def hanging(*_):
-        attempts.append(now[0])
-        now[0] += 10
-        raise OSError("no answer")
-
-    monkeypatch.setattr(one, "_write", hanging)
-    monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
+def test_a_storage_that_goes_away_is_said_once_and_delivered_later(path):
+    """Nothing more is written there; made from the outcomes later, it has all of them."""
+    said = []
+    live = Live("It", f"sqlite:///{path}", lambda: opened_at(path), said.append)
     engine = open_engine(WORK)
-    for _ in range(6):
-        one.begin(engine.ask())
-        now[0] += 20
-    assert attempts == [0.0, 110.0]
-    assert not one.close()
-    assert len(attempts) == 3
-    assert len(said) == 1
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE trials RENAME TO away")
+    outcomes = loop(Begun(engine, live), None, FakePool(), keep=live.put).run()
+    assert not live.close("done")
+    [sentence] = said
+    assert sentence.startswith("It cannot be written (")
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE away RENAME TO trials")
+    database.close()
+    shown(path, outcomes)
+    assert rows(path) == expected(outcomes)
+
+
+def test_a_trial_that_is_not_recorded_differs(finished):
+    """Neither is a missing one, nor one with another score, what was recorded."""
+    path, outcomes = finished
+    recorded = {one.trial.number: one for one in outcomes}
+    [there] = optuna_view.studies(f"sqlite:///{path}").values()
+    assert optuna_view.differing(there, recorded, "val_accuracy") == []
+    assert optuna_view.differing(there[:-1], recorded, "val_accuracy") == [5]
+    assert optuna_view.differing(there, {0: recorded[0]}, "val_accuracy") == [1, 2, 3, 4, 5]
 
 
 def optuna_says(*words):

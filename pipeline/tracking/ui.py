@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StoreError, hidden
-from pipeline.tracking.store import check_store, connect, database_path, is_server
+from pipeline.tracking.store import answering, connect, database_path, is_server
 
 HOST = "127.0.0.1"
 
@@ -29,7 +29,6 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
     Raises:
         StoreError: the store is impossible, or is a server, which has its own UI; or the port is taken.
     """
-    check_store(uri)
     if is_server(uri):
         raise StoreError.of(
             "the UI must be started on a database.",
@@ -38,10 +37,10 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
             hidden(uri),
         )
     _check_free(port)
-    path = database_path(uri)
-    if path is not None and not path.exists():
+    if database_path(uri) is not None:
         # The server would make the schema in place, and leave half of it when it is stopped.
-        connect(uri)
+        with answering("MLflow", uri):
+            connect(uri)
     # A pattern without the port never matches, and the default ones let 10.evil.com in.
     hosts = ",".join((f"{HOST}:{port}", f"localhost:{port}"))
     origins = ",".join((f"http://{HOST}:{port}", f"http://localhost:{port}"))

@@ -1,0 +1,102 @@
+"""The result files beside a study: whether they say what was recorded."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError, StoreError
+from pipeline.files import read_json, write_text
+from pipeline.stages import baseline, search
+from pipeline.stages.leftovers import Finding
+from pipeline.stages.project import Project
+from pipeline.stages.recorded import MEND, Recorded
+from pipeline.stages.report import report
+from pipeline.stages.rows import read_rows
+from pipeline.stages.selection import candidates
+from pipeline.study import Study
+
+MEASURED = ("arm", "number", "repeat", "val_loss", "val_accuracy", "score")
+
+
+def check(project: Project, study: Study, records: Sequence[Recorded]) -> Iterator[Finding]:
+    """Files that are not what their stages would write from the records of the study as it is now."""
+    folder, told = project.folder(study.name), {one.title: one.told for one in records if one.told}
+    if outcomes := told.get("baseline"):
+        yield from _unlike(project, folder, "baseline", baseline.files_of(study, outcomes))
+    arms = {arm.name: told.get(f"search {arm.name}") or [] for arm in study.arms}
+    if all(arms.values()):
+        yield from _unlike(project, folder, "search", search.files_of(study, arms))
+    for one in records:
+        if one.task.stage == "confirm" and one.told:
+            yield from _confirmed(project, study, folder, one)
+    yield from _reported(project, folder)
+
+
+def _unlike(project: Project, folder: Path, stage: str, files: Mapping[str, str]) -> Iterator[Finding]:
+    """Files that the stage writes from the record alone."""
+    for file, text in files.items():
+        path = folder / file
+        # Bytes, since a line's end is part of what DVC sees.
+        if not path.is_file() or path.read_bytes() != text.encode():
+            what = "is not what was recorded" if path.is_file() else f"is missing, though {stage} is finished"
+            cure = f"written from the record, as by: dvc repro --force {stage}@{folder.name}"
+            yield Finding(f"{path.relative_to(project.root)} {what}.", cure, partial(write_text, path, text))
+
+
+def _confirmed(project: Project, study: Study, folder: Path, one: Recorded) -> Iterator[Finding]:
+    """confirm.csv, beside the record and, in what the test split gave, beside winner/evidence.json."""
+    path, winner = folder / "confirm.csv", folder / "winner" / "evidence.json"
+    cure = f"Run: dvc repro --force confirm@{study.name}"
+    for missing in (each for each in (path, winner) if not each.is_file()):
+        yield Finding(f"{missing.relative_to(project.root)} is missing, though confirm is finished.", cure)
+        return
+    try:
+        rows, evidence = read_rows(path), read_json(winner, MEND)
+        measured = {tuple(row[name] for name in MEASURED) for row in rows}
+        is_same = measured == _expected(study, one, folder)
+        for role, name in (("baseline", "baseline"), ("candidate-1", "winner")):
+            tested = [float(row["test_accuracy"]) for row in rows if row["role"] == role]
+            is_same = is_same and tested == evidence[name]["test_accuracies"]
+    except (DataError, StoreError, KeyError, TypeError, ValueError, csv.Error):
+        is_same = False
+    if not is_same:
+        shown = path.relative_to(project.root)
+        yield Finding(f"{shown} is not what was recorded and what winner/evidence.json says.", cure)
+
+
+def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]:
+    """What the record says of val; a candidate with a failed repeat is not listed."""
+    repeats, outcomes = one.task.repeats, one.told or []
+    found = candidates(study, folder / "trials.csv")
+    places: list[tuple[Any, Any]] = [("", ""), *((known.arm, known.number) for known in found)]
+    groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
+    rows = [
+        (*place, repeat, outcome.curve[-1]["val_loss"], outcome.curve[-1]["val_accuracy"], outcome.score)
+        for place, group in zip(places, groups, strict=True)
+        if all(outcome.state == "complete" for outcome in group)
+        for repeat, outcome in enumerate(group)
+    ]
+    return {tuple(map(str, row)) for row in rows}
+
+
+def _reported(project: Project, folder: Path) -> Iterator[Finding]:
+    """metrics.json, beside winner/evidence.json."""
+    path, winner = folder / "metrics.json", folder / "winner" / "evidence.json"
+    if not path.is_file() or not winner.is_file():
+        return
+    # Loading the report's pictures takes longer than everything else that is looked at.
+    from pipeline.report import metrics
+
+    try:
+        is_same = json.loads(path.read_bytes()) == metrics(json.loads(winner.read_bytes()))
+    except (KeyError, TypeError, ValueError):
+        is_same = False
+    if not is_same:
+        sentence = f"{path.relative_to(project.root)} is not what winner/evidence.json says."
+        cure = f"the report is written again, as by: dvc repro --force report@{folder.name}"
+        yield Finding(sentence, cure, partial(report, project, folder.name))

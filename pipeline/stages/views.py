@@ -1,0 +1,166 @@
+"""The views of a study's records, MLflow and Optuna's storage: written as outcomes come, or made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import shortened
+from pipeline.files import digest
+from pipeline.stages import fingerprint
+from pipeline.stages.project import Project
+from pipeline.stages.recorded import Recorded, readable
+from pipeline.stages.task import Task
+from pipeline.tracking.entry import Entry, StageFacts, entry_of
+from pipeline.tracking.live import DONE, INTERRUPTED, INTERRUPTED_SECONDS, Live, View
+from pipeline.trial import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.stages.running import Bench
+
+MLFLOW, OPTUNA = "mlflow", "optuna"
+# Of a record that was made on other data, or by other code or packages, MLflow is told of these alone.
+KNOWN = ("machine", "packages")
+
+
+@contextmanager
+def shown(bench: Bench, one: Recorded) -> Iterator[list[Live]]:
+    """The record's views, written while outcomes come; a view that fails is said, and owed from then on."""
+
+    def say(text: str) -> None:
+        later = f"it is delivered later, by the next stage or by: study repair {bench.study.name}"
+        bench.progress.say(f"{text} Nothing is lost: the local record has everything, and {later}")
+
+    views = {name: _live(bench, one, name, say) for name in names(one.task)}
+    for name in views:
+        _mark(one.folder, name).unlink(missing_ok=True)
+    ended = DONE
+    try:
+        yield list(views.values())
+    except (KeyboardInterrupt, SystemExit):
+        ended = INTERRUPTED
+        raise
+    except BaseException as error:
+        ended = shortened(f"{type(error).__name__}: {error}", 1_000)
+        raise
+    finally:
+        patience = (INTERRUPTED_SECONDS,) if ended == INTERRUPTED else ()
+        for name, view in views.items():
+            if view.close(ended, *patience) and ended == DONE:
+                _note(one.folder, name)
+
+
+def names(task: Task) -> tuple[str, ...]:
+    """The views that show such a task: a list of trials that nobody proposed is no study of Optuna's."""
+    return (OPTUNA, MLFLOW) if task.stage == "search" else (MLFLOW,)
+
+
+def owed(project: Project, name: str) -> list[tuple[Recorded, str]]:
+    """The records, each with a view of which nobody has seen that it has all."""
+    return [
+        (one, view)
+        for one in readable(project, name)
+        for view in names(one.task)
+        if not _mark(one.folder, view).exists()
+    ]
+
+
+def deliver_owed(bench: Bench) -> None:
+    """Make the views that may lack something, once each; a store that is away is asked once."""
+    away: set[str] = set()
+    for one, view in owed(bench.project, bench.study.name):
+        if view not in away and deliver(bench, one, view):
+            away.add(view)
+
+
+def deliver(bench: Bench, one: Recorded, view: str) -> str:
+    """Make a view show what is recorded and nothing else; repeated, it changes nothing. Why not, or empty."""
+    live = _live(bench, one, view, _silent)
+    for _, outcome in sorted(one.outcomes.items()):
+        live.put(outcome)
+    if live.close(DONE if one.done else INTERRUPTED):
+        _note(one.folder, view)
+    return live.failure
+
+
+def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:
+    """What MLflow is told of a stage."""
+    return StageFacts(
+        study=bench.study.name,
+        stage=stage,
+        key=key,
+        arm=arm,
+        study_text=bench.study.text,
+        data_card=bench.card,
+        settings={name: str(value) for name, value in tables.items()},
+        environment=bench.environment,
+    )
+
+
+def storage_name(study: str, one: Recorded) -> str:
+    """What an arm's study in the Optuna storage is called."""
+    # Optuna freezes the choices of a study, so each space and seed has a study of its own there.
+    return f"{study}-{one.task.arm}-{digest([one.facts['study'], one.facts['data']])[:8]}"
+
+
+def described(one: Recorded, facts: StageFacts, outcome: Outcome) -> Entry:
+    """What the run of an outcome says."""
+    return entry_of(outcome, facts, one.task.name_of(outcome.trial.number), one.task.prefix)
+
+
+def _live(bench: Bench, one: Recorded, view: str, say: Callable[[str], None]) -> Live:
+    project = bench.project
+    if view == OPTUNA:
+        return Live("The Optuna storage", project.optuna_url, partial(_optuna, bench, one), say)
+    return Live("MLflow", project.tracking_uri, partial(_mlflow, bench, one), say)
+
+
+def _optuna(bench: Bench, one: Recorded) -> View:
+    from pipeline.tracking.optuna_view import OptunaView
+
+    name = storage_name(bench.study.name, one)
+    return OptunaView(bench.project.optuna_url, name, one.facts["study"], one.outcomes)
+
+
+def _mlflow(bench: Bench, one: Recorded) -> View:
+    from pipeline.tracking.mlflow_view import MlflowView
+
+    task, bench = one.task, _as_it_was(bench, one)
+    facts = stage_facts(bench, task.stage, task.arm, one.key, task.tables)
+    return MlflowView(
+        bench.project.tracking_uri,
+        bench.project.artifacts,
+        facts,
+        partial(described, one, facts),
+        map(task.name_of, one.outcomes),
+    )
+
+
+def _as_it_was(bench: Bench, one: Recorded) -> Bench:
+    """The bench with the record's own study file; today's data and commit only if they are the record's."""
+    now = fingerprint.key(fingerprint.facts(one.task.tables, bench.card["sha256"]))
+    if (now, bench.study.text) == (one.key, one.study_text):
+        return bench
+    bench = replace(bench, study=replace(bench.study, text=one.study_text))
+    known = {name: value for part in KNOWN for name, value in one.facts[part].items()}
+    about = {name: value for name, value in known.items() if name in bench.environment}
+    return replace(bench, card={"sha256": one.facts["data"]}, environment=about)
+
+
+def _mark(folder: Path, view: str) -> Path:
+    """Lies beside a record while the view is known to have all of it."""
+    return folder / f"delivered-{view}"
+
+
+def _note(folder: Path, view: str) -> None:
+    # On a full disk it is only looked at once more.
+    with suppress(OSError):
+        _mark(folder, view).touch()
+
+
+def _silent(text: str) -> None:
+    """Nobody is told: who asks for the delivery says what became of it."""
