@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, write_text
@@ -20,7 +19,8 @@ from pipeline.stages.rows import read_rows
 from pipeline.stages.selection import candidates
 from pipeline.study import Study
 
-MEASURED = ("arm", "number", "repeat", "val_loss", "val_accuracy", "score")
+ON_VAL = ("val_loss", "val_accuracy")
+MEASURED = ("arm", "number", "repeat", *ON_VAL, "score")
 
 
 def check(project: Project, study: Study, records: Sequence[Recorded]) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def _confirmed(project: Project, study: Study, folder: Path, one: Recorded) -> I
         return
     try:
         rows, evidence = read_rows(path), read_json(winner, MEND)
-        measured = {tuple(row[name] for name in MEASURED) for row in rows}
+        measured = {tuple(row[name] for name in MEASURED) for row in rows if row["role"] != "baseline"}
         is_same = measured == _expected(study, one, folder)
         for role, name in (("baseline", "baseline"), ("candidate-1", "winner")):
             tested = [float(row["test_accuracy"]) for row in rows if row["role"] == role]
@@ -73,11 +73,10 @@ def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]
     """What the record says of val; a candidate with a failed repeat is not listed."""
     repeats, outcomes = one.task.repeats, one.told or []
     found = candidates(study, folder / "trials.csv")
-    places: list[tuple[Any, Any]] = [("", ""), *((known.arm, known.number) for known in found)]
     groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
     rows = [
-        (*place, repeat, outcome.curve[-1]["val_loss"], outcome.curve[-1]["val_accuracy"], outcome.score)
-        for place, group in zip(places, groups, strict=True)
+        (one.arm, one.number, repeat, *(outcome.metrics.get(name, "") for name in ON_VAL), outcome.score)
+        for one, group in zip(found, groups, strict=True)
         if all(outcome.state == "complete" for outcome in group)
         for repeat, outcome in enumerate(group)
     ]
