@@ -78,7 +78,7 @@ def test_compared_models_are_named() -> None:
 def test_the_champion_sentence_gives_the_reason(granted: bool, start: str) -> None:
     """Granted or not, the report says why."""
     findings = made()
-    findings.evidence["champion"] = {"granted": granted, "reason": "the intervals say so."}
+    findings.conclusion["champion"] = {"granted": granted, "reason": "the intervals say so."}
     assert f"\n{start}: the intervals say so.\n" in markdown(findings)
 
 
@@ -117,7 +117,7 @@ def test_the_text_stays_small() -> None:
     """The largest study still gives fewer than 120 lines, and says what it leaves out."""
     compare = f"[compare]\nepochs = {{ choice = {list(range(1, 33))} }}"
     findings = made(classes=[f"class {index}" for index in range(150)], compare=compare, num_trials=6)
-    findings.evidence["candidates"] *= 60
+    findings.conclusion["candidates"] *= 60
     text = markdown(findings)
     assert text.count("\n") < 120
     assert "24 more arms in trials.csv." in text
@@ -128,7 +128,7 @@ def test_hostile_names_stay_text_in_markdown() -> None:
     """No question, class, path or reason becomes markup, HTML, a link or a heading in report.md."""
     findings = made(question="\n\n# ".join(HOSTILE), classes=HOSTILE)
     findings.trials.loc[findings.trials["state"] == "failed", "reason"] = HOSTILE[:2]
-    findings.evidence["champion"]["reason"] = " ".join(HOSTILE)
+    findings.conclusion["champion"]["reason"] = " ".join(HOSTILE)
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     plain, page = reader.render(markdown(made())), reader.render(markdown(findings))
     tags = re.compile(r"<(/?[a-z0-9]+)")
