@@ -69,6 +69,15 @@ def test_curves_hold_every_epoch_of_every_trial() -> None:
     assert sorted(drawn) == pytest.approx(sorted(100 * findings.curves["val_accuracy"]))
 
 
+def test_of_many_curves_some_are_drawn() -> None:
+    """However many trials there are, a few hundred curves keep the page quick; the winner's is among them."""
+    figure = figures.curves(made(num_trials=150))
+    assert "Of every 2 trials one is drawn." in figure.caption
+    [winner] = [trace for trace in traces(figure).values() if trace.line.width == 3]
+    assert len(traces(figure)) in (150, 151)
+    assert winner.name.startswith("optuna")
+
+
 def test_no_curves_are_explained() -> None:
     """Where no epoch ended the page says why the figure is missing."""
     findings = made()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from test_report import FIXED, made
 
-from pipeline.report import markdown
+from pipeline.report import html, markdown
+from pipeline.stages.report import read_table
+from pipeline.stages.rows import write_rows
+from pipeline.study.definition import Objective
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -106,6 +110,33 @@ def test_a_minimized_loss_is_told_as_one() -> None:
     assert f" | 111 | {best:.4f} | " in text
     assert "sought the lowest validation loss" in text
     assert "+0.0003, 95 % interval" in text
+
+
+def test_a_metric_of_the_users_own_has_its_name() -> None:
+    """What the user's training loop reports is told by its key, in text and in figures."""
+    findings = made(compare=FIXED)
+    objective = Objective.model_construct(maximize="val_f1_score")
+    own = {"val_accuracy": "val_f1_score"}
+    findings = replace(
+        findings,
+        study=replace(findings.study, objective=objective),
+        trials=findings.trials.rename(columns=own),
+        curves=findings.curves.rename(columns=own),
+    )
+    assert "| Validation f1 score | 0.9774 (0.9769 to 0.9779) |" in markdown(findings)
+    assert "sought the highest validation f1 score." in markdown(findings)
+    assert '"text": "Validation f1 score"' in html(findings)
+
+
+def test_arms_and_choices_stay_the_words_that_they_are(tmp_path: Path) -> None:
+    """Between stages a CSV file may make a number of an arm named 1e-05, or show a formula as text."""
+    path, study = tmp_path / "trials.csv", made().study
+    row = {"arm": "1e-05", "batch_size": 32, "model": None, "reason": "=1+1"}
+    write_rows(path, list(row), [row, {**row, "batch_size": None}])
+    table = read_table(study, path)
+    assert table["arm"].tolist() == ["1e-05"] * 2
+    assert table["batch_size"].tolist()[:1] == ["32"]
+    assert table["reason"].tolist() == ["=1+1"] * 2
 
 
 def test_a_bare_card_is_enough() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -22,31 +22,31 @@ from sklearn.inspection import permutation_importance
 
 from pipeline import seeds
 from pipeline.report.findings import Findings
-from pipeline.report.formats import amount, is_share, printable, shorten
-from pipeline.space import Choice
+from pipeline.report.formats import amount, is_share, label
+from pipeline.space import Choice, Range
 
 Floats = npt.NDArray[np.float64]
 
 # Source: Okabe and Ito (2008), Color universal design; the yellow is left out, too pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 INK, GRID = "#1a1a1a", "#eeeeee"
-KEY = ["arm", "number"]
+KEY = ("arm", "number", "epoch")
 FAR_OUT = 3.0
 FEWEST_TRIALS = 10
 LEAST_EXPLAINED = 0.1
 NUM_TREES = 100
 NUM_SHUFFLES = 10
+MOST_CURVES = 200
 MOST_COUNTED = 15
 MOST_NAMED = 30
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the page, or the reason why it is not there.
+    """One figure of the page; where nothing is drawn its caption says why.
 
     Attributes:
         key: its id within the page.
-        caption: how to read it; where nothing is drawn, why.
         least: pixels below which it scrolls sideways instead of shrinking.
     """
 
@@ -81,15 +81,18 @@ def history(findings: Findings) -> Figure:
 
 def curves(findings: Findings) -> Figure:
     """The objective after each epoch of each trial."""
-    title = "Learning curves of all trials"
+    title = "Learning curves"
     if findings.curves.empty:
         return Figure("curves", title, "Not shown: no trial finished an epoch.")
-    trials, winner = findings.trials.to_dict("records"), findings.conclusion["winner"]
-    figure = plot_intermediate_values(_as_study(findings, findings.trials))
+    trials, winner = findings.trials, findings.conclusion["winner"]
+    won = (trials["arm"] == winner["arm"]) & (trials["number"] == winner["number"])
+    # A trace for each trial: a thousand would make the page slow.
+    step = -(-len(trials) // MOST_CURVES)
+    trials = trials.assign(won=won)[won | (np.arange(len(trials)) % step == 0)]
+    figure = plot_intermediate_values(_as_study(findings, trials))
     for trace in figure.data:
-        trial = trials[int(trace.name.removeprefix("Trial"))]
-        arm, number, state = (trial[key] for key in ("arm", "number", "state"))
-        is_winner = (arm, number) == (winner["arm"], winner["number"])
+        trial = trials.iloc[int(trace.name.removeprefix("Trial"))]
+        arm, number, state, is_winner = (trial[key] for key in ("arm", "number", "state", "won"))
         color = INK if is_winner else PALETTE[findings.arms.index(arm) % len(PALETTE)]
         width = 3 if is_winner else 1.5 if state == "complete" else 0.8
         line = {"color": color, "width": width, "dash": "dot" if state == "failed" else "solid"}
@@ -99,6 +102,8 @@ def curves(findings: Findings) -> Figure:
     epochs = {"title": "Epoch", "tickformat": "d"}
     _style(figure, 440, xaxis=epochs, yaxis={"title": _metric_name(findings), "range": ends})
     caption = "Thin lines were pruned, dotted ones failed; the thick black line is the winner in its search."
+    if step > 1:
+        caption += f" Of every {step} trials one is drawn."
     return Figure("curves", title, caption, figure)
 
 
@@ -153,10 +158,13 @@ def slices(findings: Findings) -> Figure:
     ends, beyond = _ends(findings, trials["score"])
     figure = plot_slice(_as_study(findings, trials), target_name=_metric_name(findings))
     figure.update_traces(marker={"color": PALETTE[0], "opacity": 0.6, "showscale": False})
-    for panel in figure.select_xaxes(lambda panel: panel.categoryarray is not None):
-        # Optuna puts words into quotes.
-        panel.update(tickvals=panel.categoryarray, ticktext=[text[1:-1] for text in panel.categoryarray])
-    figure.update_xaxes(exponentformat="none", nticks=4)
+    for panel, points in zip(figure.select_xaxes(), figure.data, strict=True):
+        if panel.categoryarray is not None:
+            # Optuna puts words into quotes.
+            panel.update(tickvals=panel.categoryarray, ticktext=[text[1:-1] for text in panel.categoryarray])
+        elif panel.type == "log":
+            ticks = np.geomspace(min(points.x), max(points.x), 3)
+            panel.update(tickvals=ticks, ticktext=[f"{tick:.2g}" for tick in ticks])
     _style(figure, 380, width=None, yaxis_range=ends)
     caption = f"A mark is a complete trial, in the panel of each hyperparameter that counts in it.{beyond}"
     return Figure("slices", title, caption, figure, 150 * len(figure.data))
@@ -211,11 +219,6 @@ def span(values: Floats, is_maximized: bool, *always: float) -> tuple[float, flo
     return (float(shown.min()) - margin, float(shown.max()) + margin)
 
 
-def label(name: object, limit: int = 24) -> str:
-    """A name as plotly shows it: never markup, never long."""
-    return escape(shorten(printable(str(name)), limit), quote=False)
-
-
 def _ends(findings: Findings, values: pd.Series, *always: float) -> tuple[tuple[float, float], str]:
     """The ends of an axis of the objective, and how many trials lie beyond them, in a sentence."""
     scores = _scaled(findings.metric, values)
@@ -253,12 +256,14 @@ def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") ->
     study = optuna.create_study(
         direction="maximize" if findings.study.objective.is_maximized else "minimize", study_name=label(name)
     )
-    curves = {key: rows.set_index("epoch")[findings.metric] for key, rows in findings.curves.groupby(KEY)}
+    curves: defaultdict[tuple[str, int], dict[int, float]] = defaultdict(dict)
+    reported = _scaled(findings.metric, findings.curves[findings.metric])
+    for *key, epoch, value in zip(*(findings.curves[each] for each in KEY), reported, strict=True):
+        curves[tuple(key)][epoch] = value
     for trial in trials.to_dict("records"):
         is_complete = trial["state"] == "complete"
         [score] = _scaled(findings.metric, [trial["score"]])
         values = list(_values(findings, trial))
-        curve = curves.get((trial["arm"], trial["number"]), pd.Series())
         study.add_trial(
             optuna.create_trial(
                 # Of failed trials Optuna would draw no curve.
@@ -266,7 +271,7 @@ def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") ->
                 value=score if is_complete else None,
                 params={name: value for name, value, _ in values},
                 distributions={name: distribution for name, _, distribution in values},
-                intermediate_values=dict(zip(curve.index, _scaled(findings.metric, curve), strict=True)),
+                intermediate_values=curves[trial["arm"], trial["number"]],
             )
         )
     return study
@@ -278,12 +283,10 @@ def _values(findings: Findings, trial: Mapping[Any, Any]) -> Iterator[tuple[str,
     if findings.study.compared:
         cells.append((findings.study.compared[0], trial["arm"], Choice(findings.study.compared[1])))
     for name, cell, values in cells:
-        if pd.isna(cell):
-            continue
-        if isinstance(values, Choice):
+        if isinstance(values, Choice) and not pd.isna(cell):
             words = CategoricalDistribution([label(word, 60) for word in values.values])
             yield label(name, 60), label(cell, 60), words
-        else:
+        elif isinstance(values, Range) and not pd.isna(cell):
             numbers = FloatDistribution(values.low, values.high, values.log)
             yield label(name, 60), float(cell), numbers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 
 import pandas as pd
 
@@ -26,10 +27,10 @@ def score(metric: str, value: float | None) -> str:
 
 def score_range(metric: str, ends: Mapping[str, float]) -> str:
     """A metric's mean with its interval, that of a share cut where no share can be."""
-    low, high = ends["low"], ends["high"]
+    low, high, decimals = ends["low"], ends["high"], 4
     if is_share(metric):
-        return f"{score(metric, ends['mean'])} ({100 * max(0.0, low):.2f} to {100 * min(1.0, high):.2f})"
-    return f"{ends['mean']:.4f} ({low:.4f} to {high:.4f})"
+        low, high, decimals = 100 * max(0.0, low), 100 * min(1.0, high), 2
+    return f"{score(metric, ends['mean'])} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
 def change(metric: str, difference: Interval) -> str:
@@ -69,6 +70,11 @@ def shorten(name: str, limit: int = 30) -> str:
 def printable(text: str) -> str:
     """`text` in one line without control characters, those that turn the writing direction included."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def label(name: object, limit: int = 24) -> str:
+    """A name as plotly shows it: never markup, never long."""
+    return escape(shorten(printable(str(name)), limit), quote=False)
 
 
 def _signed(value: float, decimals: int) -> str:
