@@ -30,8 +30,6 @@ Floats = npt.NDArray[np.float64]
 # Source: Okabe and Ito (2008), Color universal design; the yellow is left out, too pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 INK, GRID = "#1a1a1a", "#eeeeee"
-KEY = ("arm", "number", "epoch")
-FAR_OUT = 3.0
 FEWEST_TRIALS = 10
 LEAST_EXPLAINED = 0.1
 NUM_TREES = 100
@@ -55,11 +53,6 @@ class Figure:
     caption: str
     drawn: go.Figure | None = None
     least: int = 0
-
-
-def all_figures(findings: Findings) -> list[Figure]:
-    """Every figure in the order of the page."""
-    return [draw(findings) for draw in (history, curves, importance, slices, confusion)]
 
 
 def history(findings: Findings) -> Figure:
@@ -102,8 +95,7 @@ def curves(findings: Findings) -> Figure:
     epochs = {"title": "Epoch", "tickformat": "d"}
     _style(figure, 440, xaxis=epochs, yaxis={"title": _metric_name(findings), "range": ends})
     caption = "Thin lines were pruned, dotted ones failed; the thick black line is the winner in its search."
-    if step > 1:
-        caption += f" Of every {step} trials one is drawn."
+    caption += f" Of every {step} trials one is drawn." if step > 1 else ""
     return Figure("curves", title, caption, figure)
 
 
@@ -174,6 +166,7 @@ def confusion(findings: Findings) -> Figure:
     """True class by predicted class on the test split; colour shows mistakes alone."""
     counts = np.array(findings.conclusion["winner"]["confusion"], dtype=np.int64)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
     step = -(-len(counts) // MOST_NAMED)
     ticks = {
         "tickvals": list(range(0, len(counts), step)),
@@ -182,7 +175,9 @@ def confusion(findings: Findings) -> Figure:
         "showgrid": False,
     }
     cells = go.Heatmap(
-        z=np.where(np.eye(len(counts)), 0, shares),
+        z=shares,
+        zmin=0,
+        zmax=max(1, shares.max()),
         customdata=counts,
         text=np.where(counts > 0, counts.astype(str), "") if len(counts) <= MOST_COUNTED else None,
         texttemplate="%{text}",
@@ -193,15 +188,15 @@ def confusion(findings: Findings) -> Figure:
         hovertemplate="true %{y}, predicted %{x}: %{customdata} images<extra></extra>",
     )
     down = {"title": "True class", "scaleanchor": "x", "autorange": "reversed", **ticks}
-    across = {"title": "Predicted class", **ticks}
-    figure = _style(go.Figure(cells), 540, xaxis=across, yaxis=down, plot_bgcolor=GRID)
+    figure = go.Figure(cells)
+    _style(figure, 540, xaxis={"title": "Predicted class", **ticks}, yaxis=down, plot_bgcolor=GRID)
     caption = (
         "Test images by true and predicted class, counted over "
         f"{amount(findings.conclusion['repeats'], 'seed')}. Off the diagonal, the deeper the colour, the "
         "larger the share of the true class that is taken for another."
     )
-    least = min(420, 120 + 20 * len(counts))
-    return Figure("confusion", "Which classes the winner confuses", caption, figure, least)
+    title, least = "Which classes the winner confuses", min(420, 120 + 20 * len(counts))
+    return Figure("confusion", title, caption, figure, least)
 
 
 def span(values: Floats, is_maximized: bool, *always: float) -> tuple[float, float]:
@@ -212,7 +207,7 @@ def span(values: Floats, is_maximized: bool, *always: float) -> tuple[float, flo
     """
     known = values[np.isfinite(values)]
     lower, upper = np.percentile(known, [25, 75]) if known.size else (0.0, 0.0)
-    reach = FAR_OUT * (upper - lower)
+    reach = 3 * (upper - lower)
     inside = known[known >= lower - reach] if is_maximized else known[known <= upper + reach]
     shown = np.append(inside, always) if inside.size or always else np.array([0.0, 1.0])
     margin = 0.05 * float(np.ptp(shown)) or 0.01 * abs(float(shown[0])) or 0.01
@@ -257,9 +252,9 @@ def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") ->
         direction="maximize" if findings.study.objective.is_maximized else "minimize", study_name=label(name)
     )
     curves: defaultdict[tuple[str, int], dict[int, float]] = defaultdict(dict)
-    reported = _scaled(findings.metric, findings.curves[findings.metric])
-    for *key, epoch, value in zip(*(findings.curves[each] for each in KEY), reported, strict=True):
-        curves[tuple(key)][epoch] = value
+    reported = (findings.curves[key] for key in ("arm", "number", "epoch", findings.metric))
+    for arm, number, epoch, value in zip(*reported, strict=True):
+        [curves[arm, number][epoch]] = _scaled(findings.metric, [value])
     for trial in trials.to_dict("records"):
         is_complete = trial["state"] == "complete"
         [score] = _scaled(findings.metric, [trial["score"]])
@@ -298,3 +293,7 @@ def _position(trial: optuna.trial.FrozenTrial, name: str) -> float:
     distribution = trial.distributions[name]
     number = distribution.to_internal_repr(trial.params[name])
     return math.log10(number) if getattr(distribution, "log", False) else number
+
+
+# In the order of the page.
+FIGURES = (history, curves, importance, slices, confusion)

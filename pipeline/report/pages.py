@@ -16,14 +16,14 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from pipeline.report import sentences, tables
-from pipeline.report.figures import all_figures
+from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
 from pipeline.report.formats import printable, shorten
 
 # What could begin a link, markup, a table cell or a heading; an underscore within a word is harmless.
 SPECIAL = re.compile(r"[\\`*\[\]{}|~#$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 LARGEST_SIDE = 160
-CHANNELS = (1, 3, 4)
+COLORS = (3, 4)
 
 
 def markdown(findings: Findings) -> str:
@@ -66,7 +66,7 @@ def html(findings: Findings) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["sha256"] = _sha256
-    figures = all_figures(findings)
+    figures = [draw(findings) for draw in FIGURES]
     drawn = {one.key: json.loads(one.drawn.to_json()) for one in figures if one.drawn is not None}
     names = [shorten(name) for name in findings.classes]
     return environment.get_template("page.html.j2").render(
@@ -105,8 +105,8 @@ def _sha256(script: str) -> str:
 
 def _png(image: npt.NDArray[np.uint8]) -> str:
     """(height, width, channels), uint8, 0-255 as a PNG in base64; a large one is made small."""
-    channels = image.shape[-1] if image.shape[-1] in CHANNELS else 1
-    picture = Image.fromarray(np.ascontiguousarray(image[..., :channels].squeeze()))
+    pixels = image if image.shape[-1] in COLORS else image[..., 0]
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
