@@ -59,13 +59,12 @@ def made(
     study = replace(study, question=question)
     chance = np.random.default_rng(7)
     trials, curves = _search([arm.name for arm in study.arms], num_trials, study.objective.metric, chance)
-    evidence = _evidence(after, names, trials, study.objective.metric, chance)
+    conclusion = _conclusion(after, names, trials, study.objective.metric, chance)
     counts = {split: {name: 40 + place for place, name in enumerate(names)} for split in ("train", "test")}
     card = {"counts": counts, "image_shape": [28, 28, 1], "sha256": "ab" * 32, "duplicates": DUPLICATES}
     images = chance.integers(0, 256, (6, 28, 28, 1)).astype(np.uint8)
-    wrong = np.arange(6) % len(names), (np.arange(6) + 1) % len(names)
-    empty = pd.DataFrame()
-    return Findings(study, card, empty, trials, curves, empty, evidence, images, *wrong)
+    mistakes = [(image, place % len(names), (place + 1) % len(names)) for place, image in enumerate(images)]
+    return Findings(study, card, trials, curves, conclusion, mistakes)
 
 
 def _search(
@@ -104,7 +103,7 @@ def _search(
     return pd.DataFrame(rows), pd.DataFrame(curves)
 
 
-def _evidence(
+def _conclusion(
     after: list[float], names: list[str], trials: pd.DataFrame, metric: str, chance: np.random.Generator
 ) -> dict[str, Any]:
     plain = {**DEFAULTS, "epochs": 6}
@@ -176,7 +175,7 @@ def test_an_improvement_is_told_with_its_interval() -> None:
 def test_longer_training_is_told() -> None:
     """A gain that may be owed to more epochs is not left to the reader to find."""
     findings = made(compare=FIXED)
-    findings.evidence["winner"]["configuration"]["epochs"] = 12
+    findings.conclusion["winner"]["configuration"]["epochs"] = 12
     assert answer(findings).endswith("The winner trains for 12 epochs, the baseline for 6.")
 
 
@@ -217,7 +216,7 @@ def test_arms_are_compared_seed_by_seed() -> None:
 def test_an_arm_without_a_candidate_leaves_the_question_open() -> None:
     """With one arm among the confirmed there is nothing to compare, and the answer says so."""
     findings = made()
-    del findings.evidence["candidates"][1]
+    del findings.conclusion["candidates"][1]
     assert answer(findings).endswith(
         "Which engine is better stays open: none of the confirmed candidates is of keras_tuner."
     )
@@ -226,7 +225,7 @@ def test_an_arm_without_a_candidate_leaves_the_question_open() -> None:
 def test_of_three_arms_the_best_is_set_against_the_next() -> None:
     """More than two arms: the best before the next best, the arm without a candidate named."""
     findings = made(compare=FIXED + '[compare]\nactivation = { choice = ["relu", "tanh", "sigmoid"] }')
-    findings.evidence["candidates"].pop()
+    findings.conclusion["candidates"].pop()
     told = answer(findings)
     assert "Compared by activation, the best candidate of relu confirmed best, before that of tanh: " in told
     assert told.endswith("No candidate of sigmoid was confirmed.")
@@ -235,14 +234,14 @@ def test_of_three_arms_the_best_is_set_against_the_next() -> None:
 def test_equal_arms_are_told_as_equal() -> None:
     """Two arms whose best candidates score alike, seed by seed, have no better one."""
     findings = made()
-    findings.evidence["candidates"][1]["scores"] = AFTER
+    findings.conclusion["candidates"][1]["scores"] = AFTER
     assert "the best candidate of optuna confirmed the same as that of keras_tuner" in answer(findings)
 
 
 def test_arms_that_tried_the_same_trials_are_not_called_compared() -> None:
     """As two samplers do that both still draw at random: the answer says that nothing was compared."""
     findings = made()
-    first = findings.of_arm(findings.trials, "optuna")
+    first = findings.of_arm("optuna")
     trials = pd.concat([first, first.assign(arm="keras_tuner")])
     told = answer(replace(findings, trials=trials))
     assert "The arms optuna and keras_tuner tried the very same trials: what they differ in never" in told
@@ -252,10 +251,10 @@ def test_arms_that_tried_the_same_trials_are_not_called_compared() -> None:
 def test_a_third_arm_is_compared_with_one_of_two_that_tried_the_same_trials() -> None:
     """What is alike is told, and does not hide what differs."""
     findings = made(compare=FIXED + '[compare]\nactivation = { choice = ["relu", "tanh", "sigmoid"] }')
-    first = findings.of_arm(findings.trials, "relu")
-    others = findings.of_arm(findings.trials, "tanh")
+    first = findings.of_arm("relu")
+    others = findings.of_arm("tanh")
     trials = pd.concat([first, others, first.assign(arm="sigmoid")])
-    findings.evidence["candidates"].append({**findings.evidence["candidates"][0], "arm": "sigmoid"})
+    findings.conclusion["candidates"].append({**findings.conclusion["candidates"][0], "arm": "sigmoid"})
     told = answer(replace(findings, trials=trials))
     assert "The arms relu and sigmoid tried the very same trials" in told
     assert "Compared by activation, the best candidate of relu confirmed best, before that of tanh: " in told
@@ -265,9 +264,9 @@ def test_a_third_arm_is_compared_with_one_of_two_that_tried_the_same_trials() ->
 def test_metrics_are_rounded_and_the_configuration_exact() -> None:
     """metrics.json holds six digits of each measure, and the configuration as it was trained."""
     findings = made()
-    found = metrics(findings.evidence)
+    found = metrics(findings.conclusion)
     assert found["winner"]["test_accuracy"] == {"mean": 0.98414, "low": 0.983742, "high": 0.984538}
-    assert found["winner"]["configuration"] == findings.evidence["winner"]["configuration"]
+    assert found["winner"]["configuration"] == findings.conclusion["winner"]["configuration"]
     assert set(found) == {"baseline", "winner", "difference", "optimism"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
@@ -275,5 +274,5 @@ def test_metrics_are_rounded_and_the_configuration_exact() -> None:
 def test_metrics_have_no_negative_zero() -> None:
     """A rounded nothing is 0.0 in every run, so that DVC sees no change."""
     findings = made()
-    findings.evidence["winner"]["optimism"] = -1e-9
-    assert str(metrics(findings.evidence)["optimism"]) == "0.0"
+    findings.conclusion["winner"]["optimism"] = -1e-9
+    assert str(metrics(findings.conclusion)["optimism"]) == "0.0"

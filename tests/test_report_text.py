@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from test_report import FIXED, made
 
-from pipeline.report import markdown
+from pipeline.report import html, markdown
+from pipeline.stages.report import read_table
+from pipeline.stages.rows import write_rows
+from pipeline.study.definition import Objective
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -78,7 +82,7 @@ def test_compared_models_are_named() -> None:
 def test_the_champion_sentence_gives_the_reason(granted: bool, start: str) -> None:
     """Granted or not, the report says why."""
     findings = made()
-    findings.evidence["champion"] = {"granted": granted, "reason": "the intervals say so."}
+    findings.conclusion["champion"] = {"granted": granted, "reason": "the intervals say so."}
     assert f"\n{start}: the intervals say so.\n" in markdown(findings)
 
 
@@ -108,6 +112,33 @@ def test_a_minimized_loss_is_told_as_one() -> None:
     assert "+0.0003, 95 % interval" in text
 
 
+def test_a_metric_of_the_users_own_has_its_name() -> None:
+    """What the user's training loop reports is told by its key, in text and in figures."""
+    findings = made(compare=FIXED)
+    objective = Objective.model_construct(maximize="val_f1_score")
+    own = {"val_accuracy": "val_f1_score"}
+    findings = replace(
+        findings,
+        study=replace(findings.study, objective=objective),
+        trials=findings.trials.rename(columns=own),
+        curves=findings.curves.rename(columns=own),
+    )
+    assert "| Validation f1 score | 0.9774 (0.9769 to 0.9779) |" in markdown(findings)
+    assert "sought the highest validation f1 score." in markdown(findings)
+    assert '"text": "Validation f1 score"' in html(findings)
+
+
+def test_arms_and_choices_stay_the_words_that_they_are(tmp_path: Path) -> None:
+    """Between stages a CSV file may make a number of an arm named 1e-05, or show a formula as text."""
+    path, study = tmp_path / "trials.csv", made().study
+    row = {"arm": "1e-05", "batch_size": 32, "model": None, "reason": "=1+1"}
+    write_rows(path, list(row), [row, {**row, "batch_size": None}])
+    table = read_table(study, path)
+    assert table["arm"].tolist() == ["1e-05"] * 2
+    assert table["batch_size"].tolist()[:1] == ["32"]
+    assert table["reason"].tolist() == ["=1+1"] * 2
+
+
 def test_a_bare_card_is_enough() -> None:
     """A data card without counts costs the table of splits and nothing else."""
     assert "## How it was done" in markdown(replace(made(), card={}))
@@ -117,7 +148,7 @@ def test_the_text_stays_small() -> None:
     """The largest study still gives fewer than 120 lines, and says what it leaves out."""
     compare = f"[compare]\nepochs = {{ choice = {list(range(1, 33))} }}"
     findings = made(classes=[f"class {index}" for index in range(150)], compare=compare, num_trials=6)
-    findings.evidence["candidates"] *= 60
+    findings.conclusion["candidates"] *= 60
     text = markdown(findings)
     assert text.count("\n") < 120
     assert "24 more arms in trials.csv." in text
@@ -128,7 +159,7 @@ def test_hostile_names_stay_text_in_markdown() -> None:
     """No question, class, path or reason becomes markup, HTML, a link or a heading in report.md."""
     findings = made(question="\n\n# ".join(HOSTILE), classes=HOSTILE)
     findings.trials.loc[findings.trials["state"] == "failed", "reason"] = HOSTILE[:2]
-    findings.evidence["champion"]["reason"] = " ".join(HOSTILE)
+    findings.conclusion["champion"]["reason"] = " ".join(HOSTILE)
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     plain, page = reader.render(markdown(made())), reader.render(markdown(findings))
     tags = re.compile(r"<(/?[a-z0-9]+)")

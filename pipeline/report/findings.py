@@ -1,8 +1,8 @@
-"""Everything that a report is made from."""
+"""Everything that a report is made from, and the few numbers of it that DVC compares."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +12,29 @@ import pandas as pd
 
 from pipeline.study import Study
 
+DIGITS = 6
+
 
 @dataclass(frozen=True)
 class Findings:
-    """What the stages of one study left behind.
+    """What the stages of one study have found.
 
     Attributes:
         card: the data card: counts per split and class, image_shape, sha256, duplicates.
-        baseline: repeat, state, epochs, loss, accuracy, val_loss, val_accuracy.
         trials: arm, number, state, a column per searched hyperparameter (empty where it does not count),
-            epochs (trained), loss, accuracy, val_loss, val_accuracy, score, reason.
-        curves: arm, number, epoch, loss, accuracy, val_loss, val_accuracy.
-        confirm: role, arm, number, repeat, every hyperparameter, val_loss, val_accuracy, score,
-            test_accuracy, test_loss; the last two for the baseline and the winner only.
-        evidence: what the confirm stage concluded; candidates come best first, the first is the winner.
-        misclassified_images: (num_images, height, width, channels), uint8, 0-255; few.
-        misclassified_labels: (num_images,), int64, true classes.
-        misclassified_predicted: (num_images,), int64, the winner's classes.
+            epochs (trained), the learner's metrics, score, reason.
+        curves: arm, number, epoch, the learner's metrics.
+        conclusion: what the confirm stage concluded; candidates come best first, the first is the winner.
+        mistakes: test images that the winner gets wrong, each (height, width, channels), uint8, 0-255, with
+            its true and its predicted class; few.
     """
 
     study: Study
     card: Mapping[str, Any]
-    baseline: pd.DataFrame
     trials: pd.DataFrame
     curves: pd.DataFrame
-    confirm: pd.DataFrame
-    evidence: Mapping[str, Any]
-    misclassified_images: npt.NDArray[np.uint8]
-    misclassified_labels: npt.NDArray[np.int64]
-    misclassified_predicted: npt.NDArray[np.int64]
+    conclusion: Mapping[str, Any]
+    mistakes: Sequence[tuple[npt.NDArray[np.uint8], int, int]]
 
     @property
     def metric(self) -> str:
@@ -48,18 +42,26 @@ class Findings:
         return self.study.objective.metric
 
     @property
+    def metric_name(self) -> str:
+        """The objective's metric in words: of val_accuracy "validation accuracy"."""
+        word = self.metric.removeprefix("val_").replace("_", " ")
+        if self.metric.startswith("val_"):
+            return f"validation {word}"
+        return f"training {word}" if f"val_{self.metric}" in self.study.learner.metrics else word
+
+    @property
     def classes(self) -> list[str]:
         """The classes' names, in the order of their indices."""
-        return [str(name) for name in self.evidence["classes"]]
+        return [str(name) for name in self.conclusion["classes"]]
 
     @property
     def arms(self) -> list[str]:
         """The arms' names, in the order of the study file."""
         return [arm.name for arm in self.study.arms]
 
-    def of_arm(self, frame: pd.DataFrame, arm: str) -> pd.DataFrame:
-        """The rows of one arm; a CSV file may have made numbers of the arms' names."""
-        return frame[frame["arm"].astype(str) == arm]
+    def of_arm(self, arm: str) -> pd.DataFrame:
+        """The trials of one arm."""
+        return self.trials[self.trials["arm"] == arm]
 
     def complete(self) -> pd.DataFrame:
         """The trials that ran to their end."""
@@ -68,6 +70,25 @@ class Findings:
     def leaders(self) -> dict[str, Mapping[str, Any]]:
         """The best confirmed candidate of each arm that has one, best arm first."""
         first: dict[str, Mapping[str, Any]] = {}
-        for candidate in self.evidence["candidates"]:
+        for candidate in self.conclusion["candidates"]:
             first.setdefault(str(candidate["arm"]), candidate)
         return first
+
+
+def metrics(conclusion: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers that `dvc metrics` shows, rounded; the winner's configuration stays exact."""
+    winner = conclusion["winner"]
+    return {
+        "baseline": {"test_accuracy": _rounded(conclusion["baseline"]["test_accuracy"])},
+        "winner": {
+            "test_accuracy": _rounded(winner["test_accuracy"]),
+            "configuration": dict(winner["configuration"]),
+        },
+        "difference": _rounded(conclusion["difference"]),
+        "optimism": _rounded({"mean": winner["optimism"]})["mean"],
+    }
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, float]:
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    return {name: round(float(number), DIGITS) + 0.0 for name, number in numbers.items()}

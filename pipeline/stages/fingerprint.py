@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline.files import code_sha256, digest
+from pipeline.files import code_sha256, digest, sha256
 from pipeline.training import BACKENDS, backend, machine
 
 CODE = ("seeds.py", "space.py", "trial.py", "search.py", "learners", "training", "engines")
@@ -33,7 +33,10 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
 # Of the others, the code and the packages.
 MADE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prepare": (("data", "seeds.py", "stages/prepare.py"), ("mlxtend", "numpy", "pillow")),
-    "report": (("report", "statistics.py", "stages/report.py", "stages/rows.py"), ("pandas", "plotly")),
+    "report": (
+        ("report", "report/page.html.j2", "seeds.py", "statistics.py", "stages/report.py", "stages/rows.py"),
+        ("jinja2", "optuna", "pandas", "plotly", "scikit-learn"),
+    ),
 }
 # A larger budget goes on with the same sequence; these numbers cut it and change nothing in it.
 BUDGET = ("trials", "minutes", "trial_minutes", "patience")
@@ -80,12 +83,13 @@ def key(what: Mapping[str, Any]) -> str:
 
 @cache
 def code(names: tuple[str, ...]) -> str:
-    """The SHA-256 of files and folders of the package, their comments, docstrings and layout left out."""
+    """The SHA-256 of files and folders of the package, of Python without comments, docstrings and layout."""
     root = Path(pipeline.__file__).parent
     found = {}
     for name in names:
-        for path in sorted([root / name] if name.endswith(".py") else (root / name).rglob("*.py")):
-            found[str(path.relative_to(root))] = code_sha256(path)
+        for path in sorted([root / name] if (root / name).is_file() else (root / name).rglob("*.py")):
+            read = code_sha256 if path.suffix == ".py" else sha256
+            found[str(path.relative_to(root))] = read(path)
     return digest(found)
 
 

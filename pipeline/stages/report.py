@@ -11,11 +11,20 @@ from pipeline import report as writing
 from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import read_json, write_json, write_text
+from pipeline.space import Choice
 from pipeline.stages.freshness import check_count, check_evidence, check_trials, whole
 from pipeline.stages.project import Project
 from pipeline.stages.rows import plain
 from pipeline.stages.running import open_bench
 from pipeline.stages.views import MLFLOW, deliver_owed, owed
+from pipeline.study import Study
+
+MADE = {
+    "baseline": ["baseline.csv"],
+    "search": ["trials.csv", "curves.csv"],
+    "confirm": ["confirm.csv", "winner"],
+}
+PARTS = ("images", "labels", "predicted")
 
 
 def report(project: Project, name: str) -> str:
@@ -29,7 +38,7 @@ def report(project: Project, name: str) -> str:
     findings = _findings(project, name)
     _settle(project, name)
     folder = project.folder(name)
-    write_json(folder / "metrics.json", writing.metrics(findings.evidence))
+    write_json(folder / "metrics.json", writing.metrics(findings.conclusion))
     write_text(folder / "report.md", writing.markdown(findings))
     write_text(folder / "report.html", writing.html(findings))
     return writing.answer(findings)
@@ -51,38 +60,30 @@ def _settle(project: Project, name: str) -> None:
 
 
 def _findings(project: Project, name: str) -> writing.Findings:
-    study = project.study(name)
-    folder = project.folder(name)
+    study, folder = project.study(name), project.folder(name)
     card = load_card(project.made(name, project.data(name), "prepare"))
-    winner = project.made(name, folder / "winner", "confirm")
-
-    def table(file: str, stage: str) -> pd.DataFrame:
-        path = project.made(name, folder / file, stage)
-        with whole(path, stage, name):
-            # An arm may be called 1e-05, which is no number then.
-            frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"arm": str})
-            for column in frame.select_dtypes(["object", "string"]):
-                frame[column] = frame[column].map(plain, na_action="ignore")
-            return frame
-
-    found = writing.Findings(
-        study=study,
-        card=card,
-        baseline=table("baseline.csv", "baseline"),
-        trials=table("trials.csv", "search"),
-        curves=table("curves.csv", "search"),
-        confirm=table("confirm.csv", "confirm"),
-        evidence=read_json(winner / "evidence.json", f"Run: study confirm {name}"),
-        misclassified_images=_array(winner / "misclassified_images.npy", name),
-        misclassified_labels=_array(winner / "misclassified_labels.npy", name),
-        misclassified_predicted=_array(winner / "misclassified_predicted.npy", name),
-    )
+    for stage, files in MADE.items():
+        for file in files:
+            project.made(name, folder / file, stage)
+    conclusion = read_json(folder / "winner" / "evidence.json", f"Run: study confirm {name}")
     check_trials(folder, name)
-    check_evidence(study, folder, found.evidence)
+    check_evidence(study, folder, conclusion)
     check_count(folder / "baseline.csv", study.confirm.repeats, "baseline", name)
-    num_confirmed = (1 + len(found.evidence["candidates"])) * found.evidence["repeats"]
+    num_confirmed = (1 + len(conclusion["candidates"])) * conclusion["repeats"]
     check_count(folder / "confirm.csv", num_confirmed, "confirm", name)
-    return found
+    with whole(folder / "trials.csv", "search", name):
+        trials, curves = read_table(study, folder / "trials.csv"), read_table(study, folder / "curves.csv")
+    mistakes = [_array(folder / "winner" / f"misclassified_{part}.npy", name) for part in PARTS]
+    return writing.Findings(study, card, trials, curves, conclusion, list(zip(*mistakes, strict=True)))
+
+
+def read_table(study: Study, path: Path) -> pd.DataFrame:
+    """The rows of a CSV file; an arm or a choice stays the text that it is, like 1e-05 or 32."""
+    words = {entry.name: str for entry in study.space if isinstance(entry.values, Choice)}
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"arm": str, **words})
+    for column in frame.select_dtypes(["object", "string"]):
+        frame[column] = frame[column].map(plain, na_action="ignore")
+    return frame
 
 
 def _array(path: Path, name: str) -> np.ndarray:

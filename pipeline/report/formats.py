@@ -1,22 +1,15 @@
-"""Numbers in words: percent, points, scores with their intervals. Plain text, not yet escaped."""
+"""Numbers and names as a report writes them: plain text, not yet escaped for any page."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from html import escape
 
 import pandas as pd
 
+from pipeline.space import Value
 from pipeline.statistics import Interval
 
-
-class _Names(dict[str, str]):
-    def __missing__(self, metric: str) -> str:
-        return metric
-
-
-# A metric of the user's own is called what the user calls it.
-METRICS = _Names(val_accuracy="validation accuracy", val_loss="validation loss")
 NOTHING = "-"
 
 
@@ -25,41 +18,25 @@ def is_share(metric: str) -> bool:
     return metric.endswith("accuracy")
 
 
-def read(ends: Mapping[str, float]) -> Interval:
-    """The interval that `Interval.as_dict` described."""
-    return Interval(ends["mean"], ends["low"], ends["high"])
-
-
-def percent(share: float) -> str:
-    """A share of 1 as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
-
-
-def percent_range(ends: Mapping[str, float]) -> str:
-    """A share with its interval, cut where no share can be."""
-    low, high = max(0.0, ends["low"]), min(1.0, ends["high"])
-    return f"{percent(ends['mean'])} ({100 * low:.2f} to {100 * high:.2f})"
-
-
 def score(metric: str, value: float | None) -> str:
-    """A metric's value: percent for an accuracy, four decimals for a loss."""
+    """A metric's value: percent for an accuracy, else four decimals."""
     if value is None or pd.isna(value):
         return NOTHING
-    return percent(value) if is_share(metric) else f"{value:.4f}"
+    return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4f}"
 
 
 def score_range(metric: str, ends: Mapping[str, float]) -> str:
-    """A metric's mean with its interval."""
+    """A metric's mean with its interval, that of a share cut where no share can be."""
+    low, high, decimals = ends["low"], ends["high"], 4
     if is_share(metric):
-        return percent_range(ends)
-    return f"{ends['mean']:.4f} ({ends['low']:.4f} to {ends['high']:.4f})"
+        low, high, decimals = 100 * max(0.0, low), 100 * min(1.0, high), 2
+    return f"{score(metric, ends['mean'])} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
 def change(metric: str, difference: Interval) -> str:
     """A difference with its interval, in points for an accuracy; never a resolved one shown as 0."""
-    scale, unit, fewest = (100, " points", 2) if is_share(metric) else (1, "", 4)
+    scale, unit, decimals = (100, " points", 2) if is_share(metric) else (1, "", 4)
     ends = [scale * end for end in (difference.mean, difference.low, difference.high)]
-    decimals = fewest
     while difference.is_resolved and decimals < 9 and min(abs(round(end, decimals)) for end in ends) == 0:
         decimals += 1
     mean, low, high = (_signed(end, decimals) for end in ends)
@@ -71,22 +48,13 @@ def gap(metric: str, value: float) -> str:
     return f"{_signed(100 * value, 2)} points" if is_share(metric) else _signed(value, 4)
 
 
-def p_value(value: float) -> str:
-    """A p-value as far as it can be believed."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def setting(value: object) -> str:
+def setting(value: Value | None) -> str:
     """One hyperparameter's value; whole numbers stay whole, whatever a CSV file made of them."""
-    if not counts(value):
+    if value is None or pd.isna(value):
         return NOTHING
-    return f"{value:.4g}" if isinstance(value, float) and value != int(value) else _whole(value)
-
-
-def counts(value: object) -> bool:
-    """Whether a trial's hyperparameter counted: its cell is not empty."""
-    is_nan = isinstance(value, float) and math.isnan(value)
-    return not (value is None or value is pd.NA or is_nan or value == "")
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) else f"{value:.4g}"
+    return str(value)
 
 
 def amount(number: int, noun: str) -> str:
@@ -104,8 +72,9 @@ def printable(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
-def _whole(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) else str(value)
+def label(name: object, limit: int = 24) -> str:
+    """A name as plotly shows it: never markup, never long."""
+    return escape(shorten(printable(str(name)), limit), quote=False)
 
 
 def _signed(value: float, decimals: int) -> str:
