@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.trial import EpochResult, Metrics, Outcome, Trial, is_finite
+from pipeline.trial import EpochResult, Metrics, Outcome, State, Trial, is_finite
 
 
 class Engine(Protocol):
@@ -146,20 +146,23 @@ class Loop:
         curve = self._curves[trial.number]
         if result.reason or not is_finite(result.metrics):
             reason = result.reason or f"diverged at epoch {result.epoch}: {_not_finite(result.metrics)}"
-            return self._outcome(trial, "failed", reason, result.is_accident)
+            return self._outcome(trial, "failed", reason, result)
         curve.append(result)
         is_wanted = self.engine.report(trial, result.epoch, result.metrics[self.rules.metric])
         if result.epoch >= trial.epochs:
-            return self._outcome(trial, "complete", "")
-        return None if is_wanted else self._outcome(trial, "pruned", f"pruned at epoch {result.epoch}")
+            return self._outcome(trial, "complete", "", result)
+        reason = f"pruned at epoch {result.epoch}"
+        return None if is_wanted else self._outcome(trial, "pruned", reason, result)
 
-    def _outcome(self, trial: Trial, state: str, reason: str, is_accident: bool = False) -> Outcome:
+    def _outcome(self, trial: Trial, state: State, reason: str, last: EpochResult) -> Outcome:
         results = self._curves[trial.number]
         curve: tuple[Metrics, ...] = tuple(result.metrics for result in results)
         score = curve[-1][self.rules.metric] if curve and state != "failed" else None
         seconds = sum(result.seconds for result in results)
-        weights_sha256 = results[-1].weights_sha256 if state == "complete" else ""
-        return Outcome(trial, state, curve, score, reason, seconds, is_accident, weights_sha256)  # type: ignore[arg-type]
+        weights_sha256 = last.weights_sha256 if state == "complete" else ""
+        return Outcome(
+            trial, state, curve, score, reason, seconds, last.is_accident, weights_sha256, last.device
+        )
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1

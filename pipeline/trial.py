@@ -39,6 +39,7 @@ class EpochResult:
     Attributes:
         is_accident: whether the reason lies in the machine and not in the configuration.
         weights_sha256: of the weights after a trial's last epoch; empty after any other.
+        device: what trained it, in words; empty where none did.
     """
 
     number: int
@@ -48,6 +49,7 @@ class EpochResult:
     reason: str = ""
     is_accident: bool = False
     weights_sha256: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Outcome:
         seconds: what its epochs took, added up.
         is_accident: whether it failed by the machine's fault; another day it might not.
         weights_sha256: of the weights at the end of a complete trial; empty for any other.
+        device: what trained its last epoch, in words; no result's key has it.
 
     Raises:
         ValueError: the score is not one that the state allows.
@@ -76,6 +79,7 @@ class Outcome:
     seconds: float = 0.0
     is_accident: bool = False
     weights_sha256: str = ""
+    device: str = ""
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -102,6 +106,7 @@ class Outcome:
             "seconds": self.seconds,
             "is_accident": self.is_accident,
             "weights_sha256": self.weights_sha256,
+            "device": self.device,
         }
 
     @classmethod
@@ -123,6 +128,7 @@ class Outcome:
             record["seconds"],
             record.get("is_accident", False),
             record.get("weights_sha256", ""),
+            record.get("device", ""),
         )
 
 

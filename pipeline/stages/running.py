@@ -22,7 +22,7 @@ from pipeline.stages.project import Project
 from pipeline.stages.task import Task
 from pipeline.study import DataShape, Study
 from pipeline.tracking import StageFacts, Tracker, check_store, environment
-from pipeline.training import machine, program_name
+from pipeline.training import machine, program_name, unused_accelerators
 from pipeline.trial import Outcome, Trial
 from pipeline.workers import LocalPool, VirtualTrainer, places
 
@@ -83,6 +83,8 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), bench_of(project, study, card) as bench:
+        if unused := unused_accelerators():
+            bench.progress.say(unused)
         examine(study, card)
         yield bench
 

@@ -67,6 +67,7 @@ def entry_of(
         "trial.name": name,
         "trial.number": str(trial.number),
         "trial.state": outcome.state,
+        "trial.device": outcome.device,
         "trial.chance": json.dumps(trial.chance),
         "trial.reason": shortened(outcome.reason, 1_000),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -16,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pipeline
 from pipeline.errors import DataError, Problem, StoreError
-from pipeline.training.machine import backend
+from pipeline.training import variables
 from pipeline.trial import EpochResult, Trial
 from pipeline.workers import limits
 
@@ -30,12 +28,6 @@ ORDERS = 2
 MAX_TRIES = 2
 # A worker gives a sign of life so many times before its silence is taken for its end.
 SIGNS = 10
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 @dataclass
@@ -76,6 +68,8 @@ class _Worker:
     # How often in a row a process of this place was started; and how many trials it trains in one call.
     starts: int = 1
     slots: int = 0
+    # What it trains on, in words.
+    device: str = ""
     # Why it ends, where that is known before its exit status.
     last_words: str = ""
 
@@ -102,7 +96,6 @@ class LocalPool:
         # Seconds in which this process listened: a stop of its own is not its workers' silence.
         self._listened = 0.0
         self._inbox: queue.Queue[tuple[int, subprocess.Popen[str], Message | None]] = queue.Queue()
-        self.device = ""
 
     def __enter__(self) -> Self:
         return self
@@ -145,10 +138,6 @@ class LocalPool:
         self._order()
 
     def _launched(self, index: int, starts: int = 1) -> _Worker:
-        # The coordinator's own package, whatever stands in the folder that it was started in.
-        paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
-        environment = {**os.environ, **ENVIRONMENT, **chosen, **self._places[index]}
         with self._log(index).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "pipeline.workers.worker"],
@@ -156,7 +145,7 @@ class LocalPool:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment,
+                env=variables.of_child({"PYTHONUNBUFFERED": "1", **self._places[index]}),
                 # A Ctrl-C in the terminal is for the coordinator alone.
                 start_new_session=True,
             )
@@ -224,7 +213,7 @@ class LocalPool:
         elif message["said"] == "broken":
             worker.last_words = message["reason"]
         elif message["said"] == "ready":
-            self.device = message["device"]
+            worker.device = message["device"]
             worker.slots = message["slots"]
         elif message["said"] == "refused":
             raise DataError(Problem(**message["problem"]))
@@ -236,13 +225,15 @@ class LocalPool:
         job = self._tokens.get(message["number"])
         if job is None or message["said"] == "dropped":
             return
-        number, epoch = job.trial.number, message["epoch"]
+        number, epoch, device = job.trial.number, message["epoch"], self._workers[job.worker].device
         if message["said"] == "failed":
-            job.results[epoch] = EpochResult(number, epoch, reason=message["reason"])
+            job.results[epoch] = EpochResult(number, epoch, reason=message["reason"], device=device)
             job.ordered = job.trial.epochs
         else:
             metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
-            job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
+            job.results[epoch] = EpochResult(
+                number, epoch, metrics, seconds, weights_sha256=weights, device=device
+            )
 
     def _replace(self, index: int) -> None:
         """A worker has died: its trials start again on a new one, the trial in work for the last time."""
