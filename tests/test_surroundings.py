@@ -205,6 +205,22 @@ def test_a_gpu_without_cuda_is_said_and_not_recorded(gpus, monkeypatch) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+def test_cuda_is_found_by_the_packages_that_bring_it(tmp_path: Path, monkeypatch, name: str) -> None:
+    """Without importing the framework; TensorFlow takes the system's libraries too."""
+    looked_at = importlib.import_module("pipeline.training.machine")
+    monkeypatch.setattr(looked_at, "backend", lambda: name)
+    monkeypatch.setattr(looked_at.ctypes.util, "find_library", lambda _: None)
+    monkeypatch.setattr(looked_at, "CUDA", {name: (f"of_{name}.cuda",)})
+    assert not looked_at._has_cuda()
+    (tmp_path / f"of_{name}" / "cuda").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert looked_at._has_cuda()
+    monkeypatch.setattr(looked_at, "CUDA", {name: ()})
+    monkeypatch.setattr(looked_at.ctypes.util, "find_library", lambda _: "libcudnn.so.9")
+    assert looked_at._has_cuda() == (name == "tensorflow")
+
+
 def test_a_gpu_that_is_named_and_not_there_is_said(gpus, monkeypatch) -> None:
     """What would train on the CPU in silence is told."""
     gpus(1)
