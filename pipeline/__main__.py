@@ -13,17 +13,13 @@ import click
 
 from pipeline.errors import PipelineError
 from pipeline.stages import lifeline
+from pipeline.training import variables
 
 if TYPE_CHECKING:
     from pipeline.stages.project import Project
 
-# Set before NumPy or TensorFlow are loaded: bits change with the number of threads.
 ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "NPROC": "1",  # JAX
     "KERAS_BACKEND": "tensorflow",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -52,12 +48,17 @@ STUDY = click.argument("name", required=False, callback=_study)
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="keras-study")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Hyperparameter studies of Keras image classifiers that people can believe.
 
     A project is made by `study init`, a study in it by `study new`: one file, studies/NAME/study.toml. `study
     repro`, or `dvc repro`, runs its stages in order: check, prepare, baseline, search, confirm, report.
     """
+    if context.obj and context.invoked_subcommand in TRAINING:
+        click.echo(
+            f"Set here and not taken over, since results would move: {', '.join(context.obj)}.", err=True
+        )
 
 
 @cli.command()
@@ -247,16 +248,19 @@ def ui(port: int) -> None:
 
 
 STAGES = (check, prepare, baseline, search, confirm, report)
+TRAINING = ("baseline", "search", "confirm", "replay", "repro")
 
 
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
+    overridden = variables.overridden(os.environ)
+    variables.hold()
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     lifeline.end_tidily(EXIT_INTERRUPTED)
     if "DVC_STAGE" in os.environ:
         lifeline.end_with_caller(EXIT_INTERRUPTED)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(standalone_mode=False, obj=overridden)
     except PipelineError as error:
         sys.exit(_told(str(error), EXIT_USER))
     except click.ClickException as error:

@@ -151,15 +151,16 @@ class Loop:
         curve = self._curves[trial.number]
         if result.reason or not is_finite(result.metrics):
             reason = result.reason or f"{DIVERGED} {result.epoch}: {_not_finite(result.metrics)}"
-            return self._outcome(trial, "failed", reason, result.is_accident)
+            return self._outcome(trial, "failed", reason, result)
         curve.append(result)
         scores = [one.metrics[self.rules.metric] for one in curve]
         is_wanted = self.engine.report(trial, result.epoch, scores[-1])
         if is_over(trial, scores, self.rules.is_maximized):
-            return self._outcome(trial, "complete", "")
-        return None if is_wanted else self._outcome(trial, "pruned", f"pruned at epoch {result.epoch}")
+            return self._outcome(trial, "complete", "", result)
+        reason = f"pruned at epoch {result.epoch}"
+        return None if is_wanted else self._outcome(trial, "pruned", reason, result)
 
-    def _outcome(self, trial: Trial, state: State, reason: str, is_accident: bool = False) -> Outcome:
+    def _outcome(self, trial: Trial, state: State, reason: str, last: EpochResult) -> Outcome:
         results = self._curves[trial.number]
         curve: tuple[Metrics, ...] = tuple(result.metrics for result in results)
         score, epoch = None, None
@@ -168,8 +169,9 @@ class Loop:
             epoch = scored_epoch(scores, self.rules.is_maximized, self.rules.at)
             score = scores[epoch - 1]
         seconds = sum(result.seconds for result in results)
-        weights_sha256 = results[-1].weights_sha256 if state == "complete" else ""
-        return Outcome(trial, state, curve, score, reason, seconds, is_accident, weights_sha256, epoch)
+        sha256 = last.weights_sha256 if state == "complete" else ""
+        is_accident, device = last.is_accident, last.device
+        return Outcome(trial, state, curve, score, reason, seconds, is_accident, sha256, epoch, device)
 
     def _note(self, outcome: Outcome) -> None:
         self._since_best += 1

@@ -44,6 +44,7 @@ class EpochResult:
     Attributes:
         is_accident: whether the reason lies in the machine and not in the configuration.
         weights_sha256: of the weights after a trial's last epoch; empty after any other.
+        device: what trained it, in words; empty where none did.
     """
 
     number: int
@@ -53,6 +54,7 @@ class EpochResult:
     reason: str = ""
     is_accident: bool = False
     weights_sha256: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Outcome:
         is_accident: whether it failed by the machine's fault; another day it might not.
         weights_sha256: of a complete trial's weights after `epoch`; empty for any other.
         epoch: the one whose score counts, the last or the best; None: the last.
+        device: what trained its last epoch, in words; no result's key has it.
 
     Raises:
         ValueError: the score is not one that the state allows.
@@ -83,6 +86,7 @@ class Outcome:
     is_accident: bool = False
     weights_sha256: str = ""
     epoch: int | None = None
+    device: str = ""
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -115,6 +119,7 @@ class Outcome:
             "is_accident": self.is_accident,
             "weights_sha256": self.weights_sha256,
             "epoch": self.epoch,
+            "device": self.device,
         }
 
     @classmethod
@@ -137,6 +142,7 @@ class Outcome:
             record.get("is_accident", False),
             record.get("weights_sha256", ""),
             record.get("epoch"),
+            record.get("device", ""),
         )
 
 

@@ -12,6 +12,7 @@ PROMISES = {
     "The same study gives the same bytes.": [
         "test_pipeline.py::test_two_clones_give_the_same_lock",
         "test_interrupted.py::test_the_number_of_workers_changes_nothing",
+        "test_surroundings.py::test_a_hostile_environment_changes_no_byte",
     ],
     "A stopped search goes on as if nothing had happened.": [
         "test_crash_matrix.py::test_a_study_that_is_interrupted_ends_as_if_it_had_not_been",

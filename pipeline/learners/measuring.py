@@ -19,17 +19,16 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pipeline
 from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest
 from pipeline.space import Configuration
 from pipeline.study import DataShape
+from pipeline.training import variables
 from pipeline.training.machine import whole_number
 
 if TYPE_CHECKING:
     import keras
 
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
 # TensorFlow itself takes 1.1 GiB of data.
 MAX_BYTES = 8 * 2**30
 MAX_SECONDS = 120
@@ -103,15 +102,13 @@ class Measuring:
         return answer
 
     def _started(self) -> subprocess.Popen[str]:
-        # The asker's own package, whatever stands in the folder that it was started in.
-        paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.learners.measuring"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=variables.of_child({"CUDA_VISIBLE_DEVICES": "-1"}),
             start_new_session=True,
         )
         weakref.finalize(self, _end, process)

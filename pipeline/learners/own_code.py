@@ -18,6 +18,7 @@ import pipeline
 from pipeline.errors import StudyError, nearest
 from pipeline.files import code_sha256
 from pipeline.space import Configuration, Value
+from pipeline.training import framework
 
 MODULE = "study_model"
 
@@ -150,6 +151,7 @@ def load(path: Path, root: Path) -> ModuleType:
     assert spec.loader is not None  # noqa: S101  likewise
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
+    framework.hold_keras()
     spec.loader.exec_module(module)
     return module
 

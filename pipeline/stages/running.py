@@ -24,7 +24,7 @@ from pipeline.study import DataShape, Study
 from pipeline.tracking.entry import environment
 from pipeline.tracking.live import Live
 from pipeline.tracking.store import check_addresses
-from pipeline.training import machine, program_name
+from pipeline.training import machine, program_name, unused_accelerators
 from pipeline.trial import Outcome, Trial
 from pipeline.workers import LocalPool, VirtualTrainer, places
 
@@ -79,6 +79,8 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), bench_of(project, study, card) as bench:
+        if unused := unused_accelerators():
+            bench.progress.say(unused)
         examine(study, card)
         yield bench
 

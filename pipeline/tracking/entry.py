@@ -139,6 +139,7 @@ def entry_of(outcome: Outcome, facts: StageFacts, name: str = "", prefix: str = 
         "trial.name": name,
         "trial.number": str(trial.number),
         "trial.state": outcome.state,
+        "trial.device": outcome.device,
         "trial.chance": json.dumps(trial.chance),
         "trial.reason": shortened(outcome.reason, MAX_TAG),
     }

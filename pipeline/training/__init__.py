@@ -1,5 +1,23 @@
 """How models are trained: plain fit, or a compiled epoch. Doors to Keras and what it runs on."""
 
-from pipeline.training.machine import BACKENDS, THREADS, accelerators, backend, machine, program_name, slots
+from pipeline.training.machine import (
+    BACKENDS,
+    THREADS,
+    accelerators,
+    backend,
+    machine,
+    program_name,
+    slots,
+    unused_accelerators,
+)
 
-__all__ = ["BACKENDS", "THREADS", "accelerators", "backend", "machine", "program_name", "slots"]
+__all__ = [
+    "BACKENDS",
+    "THREADS",
+    "accelerators",
+    "backend",
+    "machine",
+    "program_name",
+    "slots",
+    "unused_accelerators",
+]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import data
-from pipeline.training.machine import backend, slots
+from pipeline.errors import StudyError
+from pipeline.training.machine import accelerators, backend, slots
 from pipeline.training.program import Builder, Program
 from pipeline.training.scored import OF_CLASSES, Scored
 
@@ -47,8 +49,32 @@ def set_up(threads: int, compiled_folder: str | None = None) -> str:
 
     Args:
         compiled_folder: where JAX keeps compiled programs, so that none is compiled twice on one machine.
+
+    Raises:
+        StudyError: there is an accelerator, the record's key says so, and the backend does not find it.
     """
-    return _set_up_jax(threads, compiled_folder) if backend() == "jax" else _set_up_tensorflow(threads)
+    device = _set_up_jax(threads, compiled_folder) if backend() == "jax" else _set_up_tensorflow(threads)
+    hold_keras()
+    if device == "CPU" and accelerators():
+        must, advice = (
+            f"{backend()} must find the GPU.",
+            "Mend its driver, or train on the CPU: set it to -1.",
+        )
+        raise StudyError.of(must, "the CPU alone", advice, "CUDA_VISIBLE_DEVICES")
+    return device
+
+
+@cache
+def hold_keras() -> None:
+    """Set Keras as it comes, whatever keras.json in the home folder says.
+
+    Once a process: what the user's own model file sets after it stands.
+    """
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 def _set_up_tensorflow(threads: int) -> str:

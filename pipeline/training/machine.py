@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import importlib.util
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import StudyError
@@ -17,8 +21,12 @@ BACKENDS: Mapping[str, tuple[str, ...]] = {"tensorflow": ("tensorflow",), "jax":
 THREADS = 1
 # How many networks of one shape train in one call on an accelerator, which a single one leaves nearly idle.
 SLOTS = 32
-# Without one of them JAX leaves an NVIDIA accelerator alone.
-JAX_PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+# Without one of these a backend leaves an NVIDIA accelerator alone, and what installs them.
+CUDA: Mapping[str, tuple[str, ...]] = {
+    "tensorflow": ("nvidia.cudnn",),
+    "jax": ("jax_cuda12_plugin", "jax_cuda13_plugin"),
+}
+CUDA_EXTRA = {"tensorflow": "keras-study[gpu]", "jax": "jax[cuda12]"}
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
@@ -40,21 +48,93 @@ def backend() -> str:
     return name
 
 
-def accelerators() -> list[str]:
-    """The NVIDIA accelerators' names that this process may use, in their order; empty on a plain machine."""
-    names = []
-    for information in sorted(NVIDIA.glob("*/information")):
-        fields = dict(line.split(":", 1) for line in information.read_text().splitlines() if ":" in line)
-        names.append(fields.get("Model", "GPU").strip())
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return names
-    chosen = [int(index) for index in visible.split(",") if index.strip().isdigit()]
-    return [names[index] for index in chosen if index < len(names)]
+def accelerators() -> dict[str, str]:
+    """The names of the NVIDIA accelerators that train here, each by its word in CUDA_VISIBLE_DEVICES.
+
+    Empty on a plain machine, and where Keras' backend cannot use one.
+    """
+    found = _visible()
+    return found if found and _has_cuda() else {}
+
+
+def unused_accelerators() -> str:
+    """Why an NVIDIA accelerator of this machine does not train, in a line; empty: none idles unasked."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not _installed() or accelerators() or (given is not None and given.strip() in ("", "-1")):
+        return ""
+    if not _visible():
+        return f"The GPU is not used: CUDA_VISIBLE_DEVICES={given} names none of this machine."
+    name = backend()
+    return f'The GPU is not used: {name} is installed without CUDA. Run: pip install "{CUDA_EXTRA[name]}"'
+
+
+def _installed() -> dict[str, tuple[str, str]]:
+    """The accelerators in the machine, each by its index: its UUID and name."""
+    found = {}
+    for index, information in enumerate(sorted(NVIDIA.glob("*/information"))):
+        lines = (line.partition(":") for line in information.read_text().splitlines())
+        fields = {field.strip(): value.strip() for field, _, value in lines}
+        found[str(index)] = (fields.get("GPU UUID", ""), fields.get("Model", "GPU"))
+    return found
+
+
+def _visible() -> dict[str, str]:
+    """Those of them that CUDA_VISIBLE_DEVICES leaves, or all; as CUDA does, up to the first unknown word."""
+    installed = _installed()
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found: dict[str, str] = {}
+    for word in installed if given is None else given.split(","):
+        name = _name(word.strip(), installed)
+        if not name:
+            break
+        found[word.strip()] = name
+    return found
+
+
+def _name(word: str, installed: Mapping[str, tuple[str, str]]) -> str:
+    if word in installed:
+        return installed[word][1]
+    if word.startswith("MIG-") and installed:
+        program = shutil.which("nvidia-smi")
+        # Without it, whose part it is and how large cannot be told here; a worker will.
+        return _parts(program).get(word, "") if program else "MIG"
+    names = (name for uuid, name in installed.values() if word.startswith("GPU-") and uuid.startswith(word))
+    return next(names, "")
+
+
+@cache
+def _parts(program: str) -> dict[str, str]:
+    """The parts that accelerators are divided into, each by its UUID: whose part, and how large."""
+    listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
+    found, whole = {}, ""
+    for line in listed.stdout.splitlines():
+        what, _, uuid = line.rstrip(")").partition(" (UUID: ")
+        if what.startswith("GPU "):
+            whole = what.partition(": ")[2]
+        else:
+            found[uuid] = f"{whole} {what.partition('Device')[0].strip()}"
+    return found
+
+
+def _has_cuda() -> bool:
+    """Whether Keras' backend can use an NVIDIA accelerator, found without importing it."""
+    name = backend()
+    if any(_is_there(package) for package in CUDA[name]):
+        return True
+    # A TensorFlow that was built for CUDA also takes the libraries of the system.
+    return name == "tensorflow" and ctypes.util.find_library("cudnn") is not None
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    # The package that it should be in is not there.
+    except ModuleNotFoundError:
+        return False
 
 
 def machine() -> dict[str, str]:
-    """What equal bits may depend on: Keras' backend, processor, accelerators, threads, slots.
+    """What equal bits may depend on: Keras' backend, processor, kinds of accelerators, threads, slots.
 
     Raises:
         StudyError: see `backend`.
@@ -62,7 +142,7 @@ def machine() -> dict[str, str]:
     return {
         "backend": backend(),
         "processor": _processor(),
-        "accelerators": ", ".join(accelerators()) or "none",
+        "accelerators": ", ".join(sorted({*accelerators().values()})) or "none",
         "threads": str(THREADS),
         "slots": str(slots()),
     }
@@ -78,8 +158,7 @@ def slots() -> int:
     """
     if backend() != "jax":
         return 1
-    is_used = accelerators() and any(importlib.util.find_spec(plugin) for plugin in JAX_PLUGINS)
-    return whole_number("STUDY_SLOTS", 1_024) or (SLOTS if is_used else 1)
+    return whole_number("STUDY_SLOTS", 1_024) or (SLOTS if accelerators() else 1)
 
 
 def program_name(wanted: str) -> str:

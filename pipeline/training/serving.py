@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import pipeline
 from pipeline.errors import Problem, StoreError
+from pipeline.training import variables
+from pipeline.training.framework import hold_keras
 
 # TensorFlow itself takes 1.1 GiB of data; weights are read, then copied, and never packed.
 FREE_BYTES, BYTES_A_BYTE = 4 * 2**30, 4
 BATCH_SIZE = 100
-ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
 
 
@@ -43,16 +44,13 @@ def ask(model_path: Path, images: NDArray[np.uint8], num_classes: int, folder: P
     order = {"model": model_path, "images": folder / "images.npy", "answers": folder / "answers.npy"}
     np.save(order["images"], images, allow_pickle=False)
     words = {name: str(path) for name, path in order.items()} | {"num_classes": num_classes}
-    # The asker's own package, whatever stands in the folder that it was started in.
-    paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    package = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "pipeline.training.serving"],
         input=json.dumps(words),
         capture_output=True,
         text=True,
         errors="replace",
-        env={**os.environ, **ENVIRONMENT, **package},
+        env=variables.of_child(ENVIRONMENT),
         check=False,
     )
     if done.returncode:
@@ -102,6 +100,7 @@ def answered(order: dict[str, Any]) -> Problem | None:
 def _answered(order: dict[str, Any]) -> Problem | None:
     import keras
 
+    hold_keras()
     images = np.load(order["images"], mmap_mode="r", allow_pickle=False)
     model = keras.saving.load_model(order["model"], safe_mode=True, compile=False)
     wanted = (None, *images.shape[1:]), (None, order["num_classes"])

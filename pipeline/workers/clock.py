@@ -103,14 +103,17 @@ class VirtualTrainer:
         known = self._recorded.get(flight.trial.number)
         if known is None or flight.is_started:
             return None
-        if flight.epoch <= len(known.curve):
+        number, epoch, device = known.trial.number, flight.epoch, known.device
+        if epoch <= len(known.curve):
             seconds = known.seconds / len(known.curve)
-            metrics = known.curve[flight.epoch - 1]
-            weights = known.weights_sha256 if flight.epoch == len(known.curve) else ""
-            return EpochResult(known.trial.number, flight.epoch, metrics, seconds, weights_sha256=weights)
+            weights = known.weights_sha256 if epoch == len(known.curve) else ""
+            return EpochResult(
+                number, epoch, known.curve[epoch - 1], seconds, weights_sha256=weights, device=device
+            )
         if known.state == "failed":
-            number, reason = known.trial.number, known.reason
-            return EpochResult(number, flight.epoch, reason=reason, is_accident=known.is_accident)
+            return EpochResult(
+                number, epoch, reason=known.reason, is_accident=known.is_accident, device=device
+            )
         return None
 
     def _trained(self, flight: _Flight) -> EpochResult:

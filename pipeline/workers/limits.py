@@ -11,27 +11,26 @@ from pipeline.errors import StudyError
 from pipeline.training.machine import accelerators, whole_number
 
 SILENCE_SECONDS = 300.0
+# A process takes what accelerator memory it needs: another may train beside it.
+SHARED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 STATM = Path("/proc/self/statm")
 
 
 def places(most: int) -> list[Mapping[str, str]]:
     """One environment per worker: one worker an accelerator, else one a core, at most `most`.
 
-    The number of workers changes no result. STUDY_WORKERS sets it by hand.
+    The number of workers changes no result. STUDY_WORKERS sets it by hand; more of them than accelerators
+    share these by turns.
     """
-    found = accelerators()
-    if found:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if found else []
-        indices = [index.strip() for index in visible if index.strip().isdigit()]
-        indices = indices or [str(index) for index in range(len(found))]
-        return [{"CUDA_VISIBLE_DEVICES": index} for index in indices[:most]]
-    return [{"CUDA_VISIBLE_DEVICES": "-1"} for _ in range(min(_num_workers(), most))]
+    words = [*accelerators()]
+    num_workers = whole_number("STUDY_WORKERS", 256) or len(words) or _num_cores()
+    devices = [{"CUDA_VISIBLE_DEVICES": word, **SHARED} for word in words] or [{"CUDA_VISIBLE_DEVICES": "-1"}]
+    return [devices[number % len(devices)] for number in range(min(num_workers, most))]
 
 
-def _num_workers() -> int:
-    given = whole_number("STUDY_WORKERS", 256)
+def _num_cores() -> int:
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return given or here or 1
+    return here or 1
 
 
 def silence_seconds() -> float:

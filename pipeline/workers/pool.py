@@ -88,7 +88,6 @@ class LocalPool:
         # Seconds in which this process listened: a stop of its own is not its workers' silence.
         self._listened = 0.0
         self._inbox: queue.Queue[tuple[int, subprocess.Popen[str], Message | None]] = queue.Queue()
-        self.device = ""
 
     def __enter__(self) -> Self:
         return self
@@ -213,7 +212,7 @@ class LocalPool:
         elif message["said"] == "broken":
             worker.last_words = message["reason"]
         elif message["said"] == "ready":
-            self.device = message["device"]
+            worker.device = message["device"]
             worker.slots = message["slots"]
             worker.busy_since = self._listened
         elif message["said"] == "refused":
@@ -227,12 +226,14 @@ class LocalPool:
         job = self._tokens.get(message["number"])
         if job is None or job.end is not None or message["said"] == "dropped" or job.worker != index:
             return
-        number, epoch = job.trial.number, message["epoch"]
+        number, epoch, device = job.trial.number, message["epoch"], self._workers[job.worker].device
         if message["said"] == "failed":
-            self._failed(job, EpochResult(number, epoch, reason=message["reason"]))
+            self._failed(job, EpochResult(number, epoch, reason=message["reason"], device=device))
             return
         metrics, seconds, weights = (message[name] for name in ("metrics", "seconds", "weights_sha256"))
-        job.results[epoch] = EpochResult(number, epoch, metrics, seconds, weights_sha256=weights)
+        job.results[epoch] = EpochResult(
+            number, epoch, metrics, seconds, weights_sha256=weights, device=device
+        )
         job.seconds += seconds
         if job.failure is not None and epoch == job.failure.epoch and job.doubted is not None:
             self._dismiss(self._workers[job.doubted], f"it failed trial {number}, which another trained")

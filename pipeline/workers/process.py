@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -14,19 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pipeline
-from pipeline.training.machine import backend
+from pipeline.training import variables
 
 Message = dict[str, Any]
 # None: the process has said its last.
 Hear = Callable[["subprocess.Popen[str]", Message | None], None]
-
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONUNBUFFERED": "1",
-}
 
 
 @dataclass
@@ -38,6 +29,7 @@ class Worker:
         starts: how often in a row a process of this place was started.
         orders: token and epoch of what it was told to train and has not answered, the first in work.
         slots: how many trials it trains in one call; 0 until it is ready.
+        device: what it trains on, in words.
     """
 
     process: subprocess.Popen[str]
@@ -46,6 +38,7 @@ class Worker:
     starts: int = 1
     orders: deque[tuple[int, int]] = field(default_factory=deque)
     slots: int = 0
+    device: str = ""
     # Since when it does its first order, on the clock of `heard_at`.
     busy_since: float = 0.0
     # Why it ends, where that is known before its exit status; and whether none of its trials is to blame.
@@ -76,9 +69,6 @@ def launch(
         log: where its standard error goes.
         hear: takes its messages.
     """
-    # The coordinator's own package, whatever stands in the folder that it was started in.
-    paths = [str(Path(pipeline.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    chosen = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "KERAS_BACKEND": backend()}
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.workers.worker"],
@@ -86,7 +76,7 @@ def launch(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **ENVIRONMENT, **chosen, **place},
+            env=variables.of_child({"PYTHONUNBUFFERED": "1", **place}),
             # A Ctrl-C in the terminal is for the coordinator alone.
             start_new_session=True,
         )
