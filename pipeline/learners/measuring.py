@@ -65,6 +65,17 @@ class Measuring:
             ModelError: the user's code raised; its traceback.
         """
         order = {"do": "examine", "configurations": [dict(one) for one in configurations], "data": list(data)}
+        return self._found(order)
+
+    def recorded(self, data: DataShape) -> dict[str, Any]:
+        """What a Keras Tuner hypermodel declares; see `hypermodel.recorded`.
+
+        Raises:
+            ModelError: the user's code raised; its traceback.
+        """
+        return self._found({"do": "record", "data": list(data)})
+
+    def _found(self, order: dict[str, Any]) -> dict[str, Any]:
         answer = self._asked(order)
         if "raised" in answer:
             raise ModelError(answer["raised"])
@@ -135,6 +146,10 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
     try:
         if order["do"] == "count":
             return {"multiply_adds": _Trial(order["model"], order["configuration"], data).multiply_adds()}
+        if order["do"] == "record":
+            from pipeline.learners import hypermodel
+
+            return {"found": hypermodel.recorded(order["model"], data)}
         return {"found": _examined(order["model"], order["configurations"], data)}
     # Whatever the user's code raises is the answer.
     except Exception as error:

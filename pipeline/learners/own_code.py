@@ -99,6 +99,15 @@ def sources(path: Path, root: Path) -> dict[str, str]:
     return {str(each.relative_to(root)): found[each] for each in sorted(found)}
 
 
+def names(path: Path) -> Iterator[str]:
+    """What a file calls by a name at its top: functions, classes, values."""
+    for node in _tree(path).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
 def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), str(path))
@@ -160,14 +169,14 @@ def seed_all(seed: int) -> None:
 def quoted(error: BaseException, root: Path) -> str:
     """What went wrong in the user's file: its traceback from the first line of the project's on."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [index for index, frame in enumerate(frames) if _is_users(Path(frame.filename), root.resolve())]
+    own = [index for index, frame in enumerate(frames) if is_users(Path(frame.filename), root.resolve())]
     # What came after the last line of the user's belongs to libraries; or to us, who have nothing to add.
     shown = [frame for frame in frames[own[0] :] if not _is_ours(Path(frame.filename))] if own else []
     last = traceback.format_exception_only(error)
     return "".join([*traceback.format_list(shown), *last]).rstrip()
 
 
-def _is_users(file: Path, root: Path) -> bool:
+def is_users(file: Path, root: Path) -> bool:
     """Whether a file is the project's own: not this package's, nor of the environment it runs in."""
     return file.is_relative_to(root) and not file.is_relative_to(sys.prefix) and not _is_ours(file)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import BARE_KEY
 from pipeline.study.reading import check_name
 
 TEMPLATE = """\
@@ -61,3 +66,35 @@ def template(name: str, parallel: int = 4) -> str:
         StudyError: no study may have this name.
     """
     return TEMPLATE.replace("NAME", check_name(name)).replace("PARALLEL", f"{parallel:<8}")
+
+
+def of_hypermodel(name: str, parallel: int, target: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """The same text for the model in model.py, with these for [baseline], [fixed] and [space].
+
+    Args:
+        target: what model.py calls, in words.
+    """
+    head, *blocks = template(name, parallel).split("\n\n")
+    told = {"question": f"How much does tuning buy {target}?", "model": "model.py:build"}
+    told_lines = {key: f"{key:<10}= {toml(value)}" for key, value in told.items()}
+    written = ["\n".join(told_lines.get(line.split(" ")[0], line) for line in head.splitlines())]
+    for block in blocks:
+        table = block.partition("]")[0].removeprefix("[")
+        title = block.splitlines()[0].partition(";")[0]
+        lines = [f"{_key(key)} = {toml(value)}" for key, value in tables.get(table, {}).items()]
+        written.append("\n".join([title, *lines]) if lines else block)
+    return "\n\n".join(written)
+
+
+def toml(value: Any) -> str:
+    """A value as a study file has it, on one line."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(key)} = {toml(inner)}' for key, inner in value.items())} }}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(toml(inner) for inner in value)}]"
+    # What JSON has for numbers, texts and truths, TOML has too.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if BARE_KEY.fullmatch(name) else toml(name)
