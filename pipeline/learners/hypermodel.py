@@ -81,7 +81,8 @@ def _hypermodel(made: Any, shape: Shape, num_classes: int) -> Any:
     taken = inspect.signature(made).parameters
     needed = [name for name, one in taken.items() if one.default is one.empty and one.kind not in OPEN]
     if lacking := [name for name in needed if name not in known]:
-        raise TypeError(f"{made.__name__} must be made without {', '.join(lacking)}: give it a default")
+        line, names = made.__init__.__code__.co_firstlineno, ", ".join(lacking)
+        raise TypeError(f"line {line}: {made.__name__} must be made without {names}: give it a default")
     return made(**{name: value for name, value in known.items() if name in taken})
 
 
@@ -179,12 +180,9 @@ def _entry(hp: Any) -> dict[str, Any]:
         high = number(Fraction(str(low)) + width // stride * stride)
     if low == high:
         return {"fixed": low}
+    steps = {} if step is None or (kind, step) == ("int", 1) else {"step": step}
     scale = {} if hp.sampling == "linear" else {hp.sampling: True}
-    return {
-        kind: [low, high],
-        **({} if step is None or (kind, step) == ("int", 1) else {"step": step}),
-        **scale,
-    }
+    return {kind: [low, high], **steps, **scale}
 
 
 def _plain(value: Any) -> Any:

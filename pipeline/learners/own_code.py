@@ -130,14 +130,15 @@ def _imported(path: Path, folders: tuple[Path, ...]) -> Iterator[Path]:
             module = node.module or ""
             names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
         for name in filter(None, names):
-            parts = name.split(".")
-            for folder in folders:
-                # A package's own file is loaded before its modules.
-                for end in range(1, len(parts) + 1):
-                    place = folder.joinpath(*parts[:end])
-                    yield from (
-                        one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()
-                    )
+            # As Python does, take it from the first folder that has it.
+            yield from next(filter(None, (_files(folder, name.split(".")) for folder in folders)), [])
+
+
+def _files(folder: Path, parts: list[str]) -> list[Path]:
+    """The files of a folder that are loaded for a dotted name; a package's own comes before its modules."""
+    places = [folder.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return [file for file in files if file.is_file()]
 
 
 def load(path: Path, root: Path) -> ModuleType:

@@ -14,11 +14,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.errors import StoreError, StudyError, as_key, nearest
-from pipeline.files import write_folder, write_text
+from pipeline.errors import StoreError, StudyError, nearest
+from pipeline.files import write_bytes, write_folder, write_text
 from pipeline.learners import Found, own_code
 from pipeline.learners.measuring import Measuring
-from pipeline.stages.imported import hyperparameters, tables
+from pipeline.stages.imported import placed, tables
 from pipeline.stages.project import Project
 from pipeline.study import DataShape, check_name, parse
 from pipeline.study.template import of_hypermodel, template
@@ -107,15 +107,16 @@ def import_space(project: Project, word: str, name: str | None) -> Iterator[str]
     path, target, copied = _hypermodel(word)
     name = check_name(name or re.sub("[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:64])
     listed = _listed(project, name, project.folder(name))
-    root = next((one for one in path.parents if one == project.root.resolve()), path.parent)
+    root = project.root.resolve()
+    root = root if path.is_relative_to(root) else path.parent
     recorded = Measuring(own_code.settings_of(path, root, target)).recorded(DATA)
     text = of_hypermodel(name, num_in_flight(), f"{target} of {path.name}", tables(recorded))
-    model = MODEL.format(target=target, file=path.name, module=path.stem)
 
     def fill(folder: Path) -> None:
-        texts = {"study.toml": text, "model.py": model}
-        for place, content in {**texts, **{one: (path.parent / one).read_text() for one in copied}}.items():
-            write_text(folder / place, content)
+        write_text(folder / "study.toml", text)
+        write_text(folder / "model.py", MODEL.format(target=target, file=path.name, module=path.stem))
+        for place in copied:
+            write_bytes(folder / place, (path.parent / place).read_bytes())
         _refuse_unsaid(text, name, Found(project.root, folder), recorded)
 
     write_folder(project.folder(name), fill)
@@ -149,13 +150,10 @@ def _hypermodel(word: str) -> tuple[Path, str, list[str]]:
 
 def _refuse_unsaid(text: str, name: str, learners: Found, recorded: Mapping[str, Any]) -> None:
     """Raise what a study file of this text is refused for, each problem placed in the user's own file."""
-    places = {as_key(one.name): one.where for one in hyperparameters(recorded["builds"]).values()}
     try:
         parse(text, name, learners)
     except StudyError as error:
-        words = [problem.where.rpartition(" ")[2] for problem in error.problems]
-        placed = zip(error.problems, words, strict=True)
-        raise StudyError(*(one.at(places.get(word, "")) for one, word in placed)) from error
+        raise StudyError(*placed(error.problems, recorded)) from error
 
 
 def num_in_flight() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from pipeline.errors import Problem, StudyError, as_key, as_toml
 Build = Mapping[str, Any]
 # What must hold for a hyperparameter to count, the outermost scope first: a name and the values it may have.
 Scopes = tuple[tuple[str, tuple[Any, ...]], ...]
+
+# What a study file gives a meaning of its own, which a hyperparameter of this name would be mistaken for.
+TAKEN = ("engine", "sampler", "pruner", "schedule")
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,14 @@ def tables(recorded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         StudyError: it declares what a study file cannot say; each place in the user's file.
     """
-    known = hyperparameters(recorded["builds"])
+    builds = recorded["builds"]
+    known = hyperparameters(builds)
     problems = [*_own_fit(recorded["fit"])]
     whens: dict[str, dict[str, Any]] = {}
     for one in known.values():
         when = _when(one, known)
-        wrong = [*_moved(one, recorded["builds"]), *_scattered(one, when), *_absent(one, recorded["builds"])]
-        problems += wrong[:1]
+        checks = (_taken(one), _moved(one, builds), _scattered(one, when), _absent(one, builds))
+        problems += list(chain.from_iterable(checks))[:1]
         whens[one.name] = {"when": when} if when else {}
     if problems:
         raise StudyError(*problems)
@@ -97,12 +102,27 @@ def tables(recorded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def placed(problems: Sequence[Problem], recorded: Mapping[str, Any]) -> Iterator[Problem]:
+    """Problems of a study file that was made, the first of each hyperparameter, by place in the user's."""
+    ends = {f" {as_key(one.name)}": one.where for one in hyperparameters(recorded["builds"]).values()}
+    told = set()
+    for problem in problems:
+        end = next((end for end in ends if problem.where.endswith(end)), problem.where)
+        if end not in told:
+            yield problem.at(ends[end]) if ends.get(end) else problem
+        told.add(end)
+
+
+def _taken(one: Declared) -> Iterator[Problem]:
+    if one.name in TAKEN or (one.name == "epochs" and "fixed" not in one.entry):
+        must = f"{one.name} must have another name: a study file has this one for itself."
+        yield Problem(must, as_toml(one.entry), "Rename it.", one.where)
+
+
 def _own_fit(place: Sequence[Any] | None) -> Iterator[Problem]:
     if place is not None:
         must = "fit must be Keras Tuner's own: a study trains its models itself."
-        advice = (
-            "Remove it. batch_size and epochs are the study file's; a loop of your own is train in model.py."
-        )
+        advice = "Remove it: batch_size and epochs are the study's; a loop of your own is train in model.py."
         yield Problem(must, "a fit of the hypermodel's own", advice, shown(place))
 
 
@@ -111,18 +131,17 @@ def _moved(one: Declared, builds: Sequence[Build]) -> Iterator[Problem]:
     other = next((each for each in one.every if each["entry"] != one.entry), None)
     if other is not None:
         first = [build for build in builds if _has(build, one.name, one.entry)]
-        cause = _cause(
-            one.name, [build for build in builds if build not in first and one.is_in(build)], first
-        )
-        received = (
-            f"{as_toml(one.entry)}, and {as_toml(other['entry'])}{cause and f' where {_spelled(*cause)}'}"
-        )
+        rest = [build for build in builds if one.is_in(build) and not _has(build, one.name, one.entry)]
+        cause = _cause(one.name, rest, first)
+        where = f" where {_spelled(*cause)}" if cause else ""
+        received = f"{as_toml(one.entry)}, and {as_toml(other['entry'])}{where}"
         must = f"{as_key(one.name)} must have the same bounds, or choices, wherever it is declared."
         advice = "Declare it once, as wide as it gets, or give each its own name."
         yield Problem(must, received, advice, shown(other["place"]))
     if "reverse_log" in one.entry:
         must = f"the sampling of {as_key(one.name)} must be linear or log."
-        yield Problem(must, "reverse_log", 'Declare 1 minus it, with sampling="log".', one.where)
+        advice = 'Declare how far it lies from its upper end instead, with sampling="log".'
+        yield Problem(must, "reverse_log", advice, one.where)
 
 
 def _has(build: Build, name: str, entry: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ def of_hypermodel(name: str, parallel: int, target: str, tables: Mapping[str, Ma
         table = block.partition("]")[0].removeprefix("[")
         title = block.splitlines()[0].partition(";")[0]
         lines = [f"{_key(key)} = {toml(value)}" for key, value in tables.get(table, {}).items()]
-        written.append("\n".join([title, *lines]) if lines else block)
+        written.append("\n".join([title, *lines]) if table in tables else block)
     return "\n\n".join(written)
 
 
