@@ -80,6 +80,16 @@ def new(name: str) -> None:
 
 
 @cli.command()
+@click.argument("hypermodel", metavar="FILE.py:NAME")
+@click.argument("name", metavar="[STUDY]", required=False)
+def import_space(hypermodel: str, name: str | None) -> None:
+    """Write a study of a Keras Tuner HyperModel, or of a function of hp: its space, and a model.py."""
+    from pipeline.stages import create
+
+    _say(create.import_space(_project(), hypermodel, name))
+
+
+@cli.command()
 @click.argument("name", required=False)
 @click.pass_context
 def repro(context: click.Context, name: str | None) -> None:

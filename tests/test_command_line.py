@@ -12,7 +12,7 @@ from pipeline.errors import StudyError
 from pipeline.workers import places
 
 STAGES = ("new", "check", "prepare", "baseline", "search", "confirm", "report")
-COMMANDS = (*STAGES, "status", "best", "replay", "predict", "doctor", "repair", "gc", "ui")
+COMMANDS = (*STAGES, "import-space", "status", "best", "replay", "predict", "doctor", "repair", "gc", "ui")
 
 
 def files_of(folder: Path) -> set[Path]:

@@ -75,7 +75,18 @@ class Measuring:
             ModelError: the user's code raised; its traceback.
         """
         tried = {"configurations": [dict(one) for one in configurations], "data": list(data)}
-        answer = self._asked({"do": "examine", **tried, "metric": metric})
+        return self._found({"do": "examine", **tried, "metric": metric})
+
+    def recorded(self, data: DataShape) -> dict[str, Any]:
+        """What a Keras Tuner hypermodel declares; see `hypermodel.recorded`.
+
+        Raises:
+            ModelError: the user's code raised; its traceback.
+        """
+        return self._found({"do": "record", "data": list(data)})
+
+    def _found(self, order: dict[str, Any]) -> dict[str, Any]:
+        answer = self._asked(order)
         if "raised" in answer:
             raise ModelError(answer["raised"])
         found: dict[str, Any] = answer["found"]
@@ -145,6 +156,10 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
             return {"num_weights": _num_weights(order["model"], order["configuration"], data)}
         if order["do"] == "count":
             return {"multiply_adds": _Trial(order["model"], order["configuration"], data).multiply_adds()}
+        if order["do"] == "record":
+            from pipeline.learners import hypermodel
+
+            return {"found": hypermodel.recorded(order["model"], data)}
         return {"found": _examined(order["model"], order["configurations"], data, order["metric"])}
     # Whatever the user's code raises is the answer.
     except Exception as error:

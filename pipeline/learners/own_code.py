@@ -109,6 +109,15 @@ def sources(path: Path, root: Path) -> dict[str, str]:
     return {str(each.relative_to(root)): found[each] for each in sorted(found)}
 
 
+def names(path: Path) -> Iterator[str]:
+    """What a file calls by a name at its top: functions, classes, values."""
+    for node in _tree(path).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
 def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), str(path))
@@ -131,14 +140,15 @@ def _imported(path: Path, folders: tuple[Path, ...]) -> Iterator[Path]:
             module = node.module or ""
             names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
         for name in filter(None, names):
-            parts = name.split(".")
-            for folder in folders:
-                # A package's own file is loaded before its modules.
-                for end in range(1, len(parts) + 1):
-                    place = folder.joinpath(*parts[:end])
-                    yield from (
-                        one for one in (place.with_suffix(".py"), place / "__init__.py") if one.is_file()
-                    )
+            # As Python does, take it from the first folder that has it.
+            yield from next(filter(None, (_files(folder, name.split(".")) for folder in folders)), [])
+
+
+def _files(folder: Path, parts: list[str]) -> list[Path]:
+    """The files of a folder that are loaded for a dotted name; a package's own comes before its modules."""
+    places = [folder.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return [file for file in files if file.is_file()]
 
 
 def load(path: Path, root: Path) -> ModuleType:
@@ -171,14 +181,14 @@ def seed_all(seed: int) -> None:
 def quoted(error: BaseException, root: Path) -> str:
     """What went wrong in the user's file: its traceback from the first line of the project's on."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [index for index, frame in enumerate(frames) if _is_users(Path(frame.filename), root.resolve())]
+    own = [index for index, frame in enumerate(frames) if is_users(Path(frame.filename), root.resolve())]
     # What came after the last line of the user's belongs to libraries; or to us, who have nothing to add.
     shown = [frame for frame in frames[own[0] :] if not _is_ours(Path(frame.filename))] if own else []
     last = traceback.format_exception_only(error)
     return "".join([*traceback.format_list(shown), *last]).rstrip()
 
 
-def _is_users(file: Path, root: Path) -> bool:
+def is_users(file: Path, root: Path) -> bool:
     """Whether a file is the project's own: not this package's, nor of the environment it runs in."""
     return file.is_relative_to(root) and not file.is_relative_to(sys.prefix) and not _is_ours(file)
 
