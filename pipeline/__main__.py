@@ -38,9 +38,9 @@ def _study(context: click.Context, parameter: click.Parameter, name: str | None)
     return stage.split("dvc.yaml:")[-1].partition("@")[2]
 
 
-def _say(lines: Iterable[str]) -> None:
+def _say(lines: Iterable[str], err: bool = False) -> None:
     for line in lines:
-        click.echo(line)
+        click.echo(line, err=err)
 
 
 STUDY = click.argument("name", required=False, callback=_study)
@@ -56,9 +56,7 @@ def cli(context: click.Context) -> None:
     repro`, or `dvc repro`, runs its stages in order: check, prepare, baseline, search, confirm, report.
     """
     if context.obj and context.invoked_subcommand in TRAINING:
-        click.echo(
-            f"Set here and not taken over, since results would move: {', '.join(context.obj)}.", err=True
-        )
+        _say([f"Set here and not taken over, since results would move: {', '.join(context.obj)}."], err=True)
 
 
 @cli.command()
@@ -272,18 +270,15 @@ def main() -> NoReturn:
     try:
         cli.main(standalone_mode=False, obj=overridden)
     except PipelineError as error:
-        sys.exit(_told(str(error), EXIT_USER))
+        _say([str(error)], err=True)
+        sys.exit(EXIT_USER)
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USER)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(_told(INTERRUPTED, EXIT_INTERRUPTED))
+        _say([INTERRUPTED], err=True)
+        sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
-
-
-def _told(sentence: str, status: int) -> int:
-    click.echo(sentence, err=True)
-    return status
 
 
 def _project(is_healed: bool = True) -> Project:
@@ -294,8 +289,8 @@ def _project(is_healed: bool = True) -> Project:
     # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
     slots()
     project = Project.here()
-    for sentence in leftovers.heal(project) if is_healed else ():
-        click.echo(sentence, err=True)
+    if is_healed:
+        _say(leftovers.heal(project), err=True)
     return project
 
 

@@ -16,7 +16,7 @@ from pipeline.learners.networks import NETWORKS
 from pipeline.search import Loop, Rules
 from pipeline.space import Choice, Dimension, Range, Space, defaults
 from pipeline.study import Arm, Search
-from pipeline.study.definition import PRUNERS, SAMPLERS
+from pipeline.study.tables import PRUNERS, SAMPLERS
 from pipeline.trial import EpochResult, Outcome, Trial
 from pipeline.workers import VirtualTrainer
 

@@ -17,7 +17,7 @@ from pipeline.data import DATASETS, read_raw, split
 from pipeline.data.idx import read_idx
 from pipeline.errors import DataError
 from pipeline.study import Dataset, Split
-from pipeline.study.definition import DATASET_NAMES
+from pipeline.study.tables import DATASET_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 MNIST_FOLDER = ROOT / (os.environ.get("STUDY_RAW_MNIST") or "../shared/data/mnist")
@@ -153,7 +153,7 @@ def test_reading_needs_no_tensorflow():
     """The package is imported and a sample is read without TensorFlow and Keras."""
     program = (
         "import sys; from pathlib import Path; from pipeline.data import read_raw; "
-        "from pipeline.study.definition import Dataset; read_raw(Dataset(name='mnist-sample'), Path()); "
+        "from pipeline.study.tables import Dataset; read_raw(Dataset(name='mnist-sample'), Path()); "
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

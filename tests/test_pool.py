@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes import outcome
 
-from pipeline.errors import DataError, StoreError
+from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop, Rules
 from pipeline.trial import Trial
 from pipeline.workers import LocalPool, VirtualTrainer
@@ -236,17 +236,6 @@ def test_a_call_of_several_that_fails_ends_its_worker_and_fails_that_trial_alone
         done = run(pool, trials({}, {}, wrong, {}, epochs=4), parallel=4)
     assert [one.state for one in done] == ["complete", "complete", "failed", "complete"]
     assert scores(done)[:2] + scores(done)[3:] == [expected(4, 4)[number] for number in (0, 1, 3)]
-
-
-def test_what_a_worker_refuses_is_said_as_it_says_it(opened):
-    """Data that are not there are the user's to mend, in the words of the floor that knows."""
-    with (
-        opened(2, problem=True) as pool,
-        pytest.raises(
-            DataError, match=r"data/tiny: the data must be prepared first.\nReceived: nothing there."
-        ),
-    ):
-        run(pool, trials({}))
 
 
 def are_alive(pids):

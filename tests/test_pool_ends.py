@@ -3,6 +3,8 @@
 import pytest
 from test_pool import expected, opened, run, scores, trials
 
+from pipeline.errors import DataError
+
 __all__ = ["opened"]
 
 
@@ -54,3 +56,14 @@ def test_the_limit_counts_all_epochs_of_a_trial(opened):
     with opened(1, trial_minutes=0.02) as pool:
         done = run(pool, trials({"seconds": 0.5}, {}, epochs=9))
     assert [one.state for one in done] == ["failed", "complete"]
+
+
+def test_what_a_worker_refuses_is_said_as_it_says_it(opened):
+    """Data that are not there are the user's to mend, in the words of the floor that knows."""
+    with (
+        opened(2, problem=True) as pool,
+        pytest.raises(
+            DataError, match=r"data/tiny: the data must be prepared first.\nReceived: nothing there."
+        ),
+    ):
+        run(pool, trials({}))

@@ -14,7 +14,7 @@ from test_report import FIXED, made
 from pipeline.report import html, markdown
 from pipeline.stages.report import read_table
 from pipeline.stages.rows import write_rows
-from pipeline.study.definition import Objective
+from pipeline.study.tables import Objective
 
 HOSTILE = [
     "<script>alert(1)</script>",

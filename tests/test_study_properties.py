@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline.errors import StudyError
 from pipeline.files import digest
 from pipeline.study import Study, template
-from pipeline.study.definition import (
+from pipeline.study.tables import (
     CENTRE,
     DATASET_NAMES,
     SAMPLERS,

@@ -298,9 +298,9 @@ def test_a_deleted_experiment_comes_back(mlruns, client):
 
 def test_a_run_removed_by_hand_is_delivered_again(mlruns, client):
     """A trial's run that was deleted in the UI is made again when the trial is recorded again."""
-    with tracker(mlruns) as window:
-        window.put(outcome(0))
-    client.delete_run(runs(client)[1]["trial-000"].info.run_id)
-    with tracker(mlruns) as window:
-        window.put(outcome(0))
-    assert runs(client)[1]["trial-000"].info.status == "FINISHED"
+    for _ in range(2):
+        with tracker(mlruns) as window:
+            window.put(outcome(0))
+        [run] = runs(client)[1].values()
+        assert run.info.status == "FINISHED"
+        client.delete_run(run.info.run_id)

@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import Choice, Hyperparameter, Space, Value
-from pipeline.study.definition import PRUNERS, SAMPLERS, Compared, Study
+from pipeline.study.definition import Study
 from pipeline.study.messages import unknown
+from pipeline.study.tables import PRUNERS, SAMPLERS, Compared
 
 NEVER_SEARCHED = ("epochs",)
 # What [compare] may name beside a hyperparameter.

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
 from pipeline.space import Hyperparameter
-from pipeline.study.definition import AtMost, Compared, StudyFile
 from pipeline.study.entries import ENTRIES
+from pipeline.study.tables import AtMost, Compared, StudyFile
 
 Loc = tuple[Any, ...]
 # Told as [section] key; of these a wrong key alone is left out, of any other value all of it.

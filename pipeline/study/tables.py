@@ -1,0 +1,201 @@
+"""The tables of a study file, each key with its bounds and an example.
+
+A new key is a field of its table: its messages and its place in the plan and the record's key follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, model_validator
+
+from pipeline.errors import Problem, as_toml, nearest
+from pipeline.space import Value
+from pipeline.study.entries import Entry, Table, TableError
+
+EngineName = Literal["optuna", "keras_tuner"]
+TrainerName = Literal["auto", "fit", "compiled"]
+PrunerName = Literal["none", "median", "successive_halving", "hyperband"]
+
+SAMPLERS: Mapping[str, tuple[str, ...]] = {
+    "optuna": ("tpe", "random", "grid", "qmc"),
+    "keras_tuner": ("bayesian", "random", "hyperband", "grid"),
+}
+DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
+PRUNERS: tuple[str, ...] = get_args(PrunerName)
+CENTRE = "centre"
+
+
+def _sentence(text: str) -> str:
+    plain = " ".join(text.split())
+    if plain and plain.isprintable() and len(text) <= 1_000:
+        return text
+    must = "must be a sentence of at most 1000 characters."
+    raise TableError(Problem(must, "", 'Write "Which is better?", for example.'))
+
+
+def _refuse(told: Iterable[tuple[str, Problem | None]]) -> None:
+    if wrong := [replace(problem, where=name) for name, problem in told if problem]:
+        raise TableError(*wrong)
+
+
+def _values(table: dict[str, Any], info: ValidationInfo) -> dict[str, Value]:
+    """Values as trials are given them: a rate of 1 is 1.0. Names that nobody knows are told elsewhere."""
+    if info.context is None:
+        return table
+    known = {name: info.context[name] for name in table if name in info.context}
+    _refuse((name, one.problem(table[name])) for name, one in known.items())
+    return {name: one.exact(table[name]) for name, one in known.items()}
+
+
+def _start(value: Any, info: ValidationInfo) -> Any:
+    if value == CENTRE:
+        return value
+    if not isinstance(value, dict) or not value:
+        must = f'must be a table of at least one hyperparameter, or the word "{CENTRE}".'
+        raise TableError(Problem(must, "", "Write { learning_rate = 0.001 }, for example, or remove it."))
+    return _values(value, info)
+
+
+def _admitted(entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    known = {name: info.context[name] for name in entries if info.context and name in info.context}
+    _refuse((name, problem) for name in known for problem in entries[name].problems(known[name]))
+    return entries
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_values)]
+
+
+class Dataset(Table):
+    """Where the images come from: a known name, or the user's own file or folder."""
+
+    name: str | None = Field(default=None, examples=["mnist-sample"])
+    npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
+    folder: str | None = Field(default=None, examples=["data/raw/mine"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        table = {"name": value} if isinstance(value, str) else value
+        if not isinstance(table, dict) or len(table) != 1:
+            must = f"must be a known name, or a table with one of {', '.join([*cls.model_fields][1:])}."
+            advice = 'Write dataset = "mnist" or dataset = { npz = "data/raw/mine.npz" }.'
+            raise TableError(Problem(must, "", advice))
+        return table
+
+    @model_validator(mode="after")
+    def _findable(self) -> Self:
+        [(key, value)] = self.model_dump(exclude_none=True).items()
+        if key != "name" and not (value.strip() and value.isprintable()):
+            advice = f'Write {key} = "data/raw/mine", for example.'
+            raise TableError(Problem("must be a path.", as_toml(value), advice, key))
+        if key == "name" and value not in DATASET_NAMES:
+            advice = 'Write { npz = "..." } or { folder = "..." } for images of your own.'
+            advice = advice if re.search(r"[/\\.]", value) else nearest(value, DATASET_NAMES)
+            raise TableError(Problem("unknown data set.", as_toml(value), advice))
+        return self
+
+
+class Split(Table):
+    """The shares held out: test of all images for the last word, then val of the rest for choosing."""
+
+    val: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])
+    test: float = Field(default=0.2, gt=0, lt=1, examples=[0.2])
+
+
+class Objective(Table):
+    """The metric that decides, its direction, and the epoch at which it is read: the last or the best."""
+
+    maximize: str | None = Field(default=None, examples=["val_accuracy"])
+    minimize: str | None = Field(default=None, examples=["val_loss"])
+    at: Literal["last", "best"] = Field(default="last", examples=["last"])
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.maximize is None) == (self.minimize is None):
+            advice = 'Write { maximize = "val_accuracy" } or { minimize = "val_loss" }.'
+            raise TableError(Problem("must have one of maximize, minimize.", "", advice))
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric's name in a curve."""
+        return str(self.minimize if self.maximize is None else self.maximize)
+
+    @property
+    def is_maximized(self) -> bool:
+        """Whether more is better."""
+        return self.maximize is not None
+
+
+class AtMost(Table):
+    """What a configuration must not exceed to be trained: the numbers in its model, trained or not."""
+
+    parameters: int = Field(ge=1, examples=[200_000])
+
+
+class Search(Table):
+    """How trials are spent.
+
+    Attributes:
+        trials: at most this many, in each arm.
+        parallel: trials in flight, on any machine (design: the virtual clock).
+        minutes: ask for no more trials after so long, in each arm.
+        trial_minutes: fail a trial whose epochs take longer together.
+        patience: ask for no more after so many trials without a better score.
+        at_most: configurations beyond it are refused before training; they cost no budget.
+        start_from: another study, whose trials the sampler is told first (Optuna's tpe only).
+        start_with: configurations tried first, "centre" written out in a `Study` (Optuna only).
+    """
+
+    engine: EngineName = Field(default="optuna", examples=["optuna"])
+    sampler: str | None = Field(default=None, examples=["tpe"])
+    pruner: PrunerName = Field(default="none", examples=["median"])
+    trials: int = Field(ge=1, le=100_000, examples=[40])
+    parallel: int = Field(default=4, ge=1, le=1_024, examples=[4])
+    minutes: float | None = Field(default=None, gt=0, examples=[30])
+    trial_minutes: float | None = Field(default=None, gt=0, examples=[5])
+    patience: int | None = Field(default=None, ge=1, examples=[20])
+    at_most: AtMost | None = Field(default=None, examples=[{"parameters": 200_000}])
+    start_from: str | None = Field(default=None, examples=["mnist-mlp"])
+    start_with: list[Annotated[Any, PlainValidator(_start)]] = Field(default=[], examples=[[CENTRE]])
+
+
+class Confirm(Table):
+    """How the best are retrained: how many distinct configurations, on how many fresh seeds."""
+
+    top: int = Field(default=3, ge=1, le=100, examples=[3])
+    repeats: int = Field(default=5, ge=2, le=1_000, examples=[5])
+
+
+class Compared(Table):
+    """The values that one setting takes, an arm each."""
+
+    choice: list[Any] = Field(min_length=2, max_length=32, examples=[["first", "second"]])
+
+
+class StudyFile(Table):
+    """A whole study file; a key that has no default must be given."""
+
+    question: Annotated[str, AfterValidator(_sentence)] = Field(examples=["How much does tuning buy?"])
+    dataset: Dataset = Field(examples=["mnist-sample"])
+    model: str = Field(default="", examples=["mlp"])
+    seed: int = Field(ge=0, examples=[20260101])
+    objective: Objective = Field(
+        default=Objective(maximize="val_accuracy"), examples=[{"maximize": "val_accuracy"}]
+    )
+    trainer: TrainerName = Field(default="auto", examples=["auto"])
+    split: Split = Field(default=Split(), examples=[{"val": 0.2}])
+    baseline: Values = Field(default={}, examples=[{"batch_size": 32}])
+    fixed: Values = Field(default={}, examples=[{"epochs": 10}])
+    compare: dict[str, Compared] = Field(
+        default={}, examples=[{"engine": {"choice": ["optuna", "keras_tuner"]}}]
+    )
+    space: Annotated[dict[str, Entry], AfterValidator(_admitted)] = Field(
+        examples=[{"learning_rate": {"float": [1e-4, 1e-2], "log": True}}]
+    )
+    search: Search = Field(examples=[{"trials": 40}])
+    confirm: Confirm = Field(default=Confirm(), examples=[{"top": 3}])
