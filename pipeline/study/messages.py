@@ -41,6 +41,8 @@ RULES: Mapping[str, str] = {
     "sequence_type": "must be a list.",
     "dict_type": "must be a table.",
     "model_type": "must be a table.",
+    "greater_than_equal": "must be at least {ge}.",
+    "less_than_equal": "must be at most {le}.",
     "too_short": "must have {min_length} or more values.",
     "too_long": "must have {max_length} values at most.",
 }
