@@ -92,7 +92,8 @@ def test_long_work_with_signs_of_life_is_waited_for():
 def test_nothing_is_opened_before_there_is_something_to_tell():
     """While the trainer loads its framework, no thread loads MLflow beside it."""
     opened = []
-    window = Live("It", URI, lambda: opened.append(1) or Fake(), pytest.fail)
+    window, cut = (Live("It", URI, lambda: opened.append(1) or Fake(), pytest.fail) for _ in range(2))
+    assert not cut.close("interrupted")
     assert opened == []
     window.put(fakes.outcome(0, 0.5))
     assert window.close("done")

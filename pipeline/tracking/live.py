@@ -66,6 +66,9 @@ class Live:
 
     def close(self, ended: str, patience: float = SILENCE_SECONDS) -> bool:
         """Wait until all is written, as long as the store shows signs of life; whether all of it was."""
+        if self._thread.ident is None and ended != DONE:
+            # Cut before there was anything to show.
+            return False
         self._do(lambda view: view.finish(ended))
         self._jobs.put(None)
         self._sign_of_life_at = time.monotonic()
