@@ -44,6 +44,14 @@ def test_failures_are_counted_by_reason() -> None:
     assert "2 trials failed: loss is NaN (1); no reason recorded (1)." in markdown(findings)
 
 
+def test_trials_that_ran_out_of_time_are_told_apart() -> None:
+    """Which trials a limit on time cuts depends on the machine; the report says that some were cut."""
+    findings = made()
+    reasons = ["took longer than 5 minutes", "loss is NaN."]
+    findings.trials.loc[findings.trials["state"] == "failed", "reason"] = reasons
+    assert "1 trial ran out of time: a faster machine" in markdown(findings)
+
+
 def test_no_failure_needs_no_sentence() -> None:
     """A search in which no trial failed says nothing of failures."""
     assert "failed:" not in markdown(made(num_trials=5))

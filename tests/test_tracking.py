@@ -14,15 +14,8 @@ from pipeline.trial import Outcome, Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ..noload.. loader strategy:DeprecationWarning")
 
-FACTS = StageFacts(
-    study="toy",
-    stage="search",
-    key="0123abcd",
-    study_text='question = "Is it?"\n',
-    data_card={"name": "digits", "sha256": "ab" * 32},
-    settings={"trials": "40"},
-    environment={"git.commit": "c0ffee", "git.dirty": "false"},
-)
+CARD, COMMIT = {"name": "digits", "sha256": "ab" * 32}, {"git.commit": "c0ffee", "git.dirty": "false"}
+FACTS = StageFacts("toy", "search", "0123abcd", "", 'question = "Is it?"\n', CARD, {"trials": "40"}, COMMIT)
 
 
 def outcome(number, state="complete", accuracies=(0.7, 0.8, 0.9), reason=""):

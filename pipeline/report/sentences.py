@@ -10,6 +10,7 @@ from pipeline.report.formats import amount, change, gap, score
 from pipeline.report.tables import MOST_ROWS
 from pipeline.statistics import Interval, paired_interval
 from pipeline.study import Arm
+from pipeline.trial import OUT_OF_TIME
 
 MOST_REASONS = 3
 NO_DIFFERENCE = 1e-9
@@ -66,7 +67,12 @@ def failures(findings: Findings) -> list[str]:
     counts = failed["reason"].replace("", None).fillna("no reason recorded").value_counts()
     ranked = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:MOST_REASONS]
     told = "; ".join(f"{str(reason).rstrip('.')} ({count})" for reason, count in ranked)
-    return [f"{amount(len(failed), 'trial')} failed: {told}."]
+    cut = int(failed["reason"].astype(str).str.startswith(OUT_OF_TIME).sum())
+    # What such a trial would have scored nobody knows, so whatever was proposed after it rests on the clock.
+    limit = (
+        [f"{amount(cut, 'trial')} ran out of time: a faster machine may search on otherwise."] if cut else []
+    )
+    return [f"{amount(len(failed), 'trial')} failed: {told}.", *limit]
 
 
 def data(findings: Findings) -> list[str]:
