@@ -56,12 +56,21 @@ def test_a_process_that_was_stopped_is_given_up(opened):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_long_epoch_is_no_silence(opened):
-    """A process gives signs of life however long its epoch lasts."""
+    """A process gives signs of life however long its epoch lasts, as long as it does something."""
     with opened(1) as pool:
-        done = run(pool, trials({"seconds": 5}, epochs=1))
+        done = run(pool, trials({"works": 5}, epochs=1))
         assert len(pool._workers[0].orders) == 0
     assert done[0].state == "complete"
     assert not done[0].is_accident
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_epoch_that_does_nothing_is_given_up(opened):
+    """A thread that gives signs of life says nothing of an epoch that waits for ever; the others go on."""
+    with opened(1) as pool:
+        done = run(pool, trials({}, {"seconds": 3600}, {}, epochs=1))
+    assert [one.state for one in done] == ["complete", "failed", "complete"]
+    assert done[1].reason == "the training process died 2 times (it did nothing for 3 s)"
 
 
 COORDINATOR = """
@@ -72,7 +81,7 @@ from pipeline.workers import LocalPool
 folder, site = sys.argv[1:]
 settings = {"folder": folder, "weights_folder": None, "learner": {"kind": "networks"}, "weights_suffix": ""}
 with LocalPool(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as pool:
-    for one in trials({}, {"seconds": 5}, epochs=1):
+    for one in trials({}, {"works": 5}, epochs=1):
         pool.start(one, 0, 1)
     pool.result(0, 1)
     print(pool._workers[0].process.pid, flush=True)

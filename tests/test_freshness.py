@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.data import load_card
 from pipeline.errors import DataError
+from pipeline.stages import fingerprint
 from pipeline.stages.freshness import check_evidence, check_search
 from pipeline.stages.history import DONE
 from pipeline.stages.project import Project
@@ -27,6 +28,18 @@ def test_what_a_search_wrote_passes_with_its_record_and_without(ran: Path) -> No
     for record in ran.glob("mlruns/searches/tiny/search-*/record.jsonl"):
         record.unlink()
     check(ran)
+
+
+def test_trials_of_an_older_search_are_not_confirmed(ran: Path) -> None:
+    """The study, or the code, has changed since: the message says in what."""
+    [folder] = (ran / "mlruns/searches/tiny").glob("search-optuna-*")
+    facts = json.loads((folder / "facts.json").read_text())
+    facts["packages"]["keras"] = "2.0"
+    key = fingerprint.key(facts)
+    folder = folder.rename(folder.with_name(f"search-optuna-{key}"))
+    (folder / "facts.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError, match=r"before this has changed: packages\.keras"):
+        check(ran)
 
 
 def test_trials_of_a_search_that_stopped_are_not_confirmed(ran: Path) -> None:

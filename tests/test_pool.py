@@ -42,6 +42,9 @@ class Program:
         asked = self.trials[number]
         self.done[number] += 1
         time.sleep(asked.get("seconds", 0))
+        until = time.monotonic() + asked.get("works", 0)
+        while time.monotonic() < until:
+            pass
         first_only = self.folder / f"{asked['width']}-moody"
         if asked.get("is_moody") and self.done[number] == 2 and not first_only.exists():
             first_only.write_text(str(os.getpid()))

@@ -52,6 +52,16 @@ def read_folder(folder: Path, root: Path) -> RawImages:
     return RawImages(images, labels, classes, split, tuple(picture.name for picture in pictures))
 
 
+def check_folder(folder: Path, root: Path) -> None:
+    """Pass over a folder whose pictures are of one size, none of them unpacked.
+
+    Raises:
+        DataError: see `read_folder`.
+    """
+    must_be_folder(folder)
+    _common_form(list(_pictures(folder, root)))
+
+
 def _pictures(folder: Path, root: Path) -> Iterator[Picture]:
     top = _class_folders(folder, folder, root)
     # A class may well be called "train", but then it stands beside classes that are no splits.

@@ -61,6 +61,16 @@ def read_npz(path: Path) -> RawImages:
     return RawImages(images, labels, classes, _split(arrays.get("split")))
 
 
+def check_npz(path: Path) -> None:
+    """Pass over an archive whose headers are those of one that `read_npz` takes.
+
+    Raises:
+        DataError: see `read_npz`.
+    """
+    with _members(path, REQUIRED):
+        pass
+
+
 def read_npz_images(path: Path) -> Images:
     """The array images of an archive as `read_npz` takes it, which may lack the labels.
 
@@ -76,6 +86,15 @@ def with_channels(images: Images) -> Images:
 
 
 def _arrays(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    with _members(path, required) as (archive, members):
+        arrays = {name: _array(archive, member) for name, member in members.items()}
+        must_be_bytes(arrays["images"])
+        return arrays
+
+
+@contextmanager
+def _members(path: Path, required: tuple[str, ...]) -> Iterator[tuple[zipfile.ZipFile, dict[str, Member]]]:
+    """The opened archive and its arrays' headers, found to agree with their sizes."""
     must_be_file(path)
     refuse_archive(path)
     with path.open("rb") as file:
@@ -85,9 +104,7 @@ def _arrays(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             members = {name: _member(archive, name) for name in _names(archive, required)}
             _check_sizes(members, path.stat().st_size)
             _check_types(members)
-            arrays = {name: _array(archive, member) for name, member in members.items()}
-            must_be_bytes(arrays["images"])
-            return arrays
+            yield archive, members
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.stages import fingerprint, search
 from pipeline.stages.project import Project
-from pipeline.stages.recorded import LEDGER, read
+from pipeline.stages.recorded import LEDGER, read, readable
 from pipeline.stages.rows import read_rows
 from pipeline.stages.selection import candidates
+from pipeline.stages.task import Task
 from pipeline.study import Study
 
 
@@ -28,10 +29,11 @@ def check_search(project: Project, study: Study, card: Mapping[str, Any]) -> Non
     told = {}
     for arm in study.arms:
         task = search.task_of(study, arm)
-        key = fingerprint.key(fingerprint.facts(task.tables, card["sha256"]))
+        facts = fingerprint.facts(task.tables, card["sha256"])
+        key = fingerprint.key(facts)
         folder = project.work(study.name) / task.folder_name(key)
-        # Results may come from a machine whose records are not here.
         if not (folder / LEDGER).is_file():
+            _refuse_older(project, study.name, task, facts, path)
             return
         told[arm.name] = read(folder).told
         if told[arm.name] is None or len(told[arm.name] or ()) < 1:
@@ -39,6 +41,18 @@ def check_search(project: Project, study: Study, card: Mapping[str, Any]) -> Non
     known = {name: outcomes or [] for name, outcomes in told.items()}
     if path.read_bytes() != search.files_of(study, known)["trials.csv"].encode():
         raise _stale(path, "other trials than the search has recorded", study.name)
+
+
+def _refuse_older(project: Project, name: str, task: Task, facts: Mapping[str, Any], path: Path) -> None:
+    """Raise if what is recorded here of the search depends on something else than it would now.
+
+    Results without any record may come from another machine.
+    """
+    older = [one for one in readable(project, name) if (one.task.stage, one.task.arm) == ("search", task.arm)]
+    if older:
+        last = max(older, key=lambda one: (one.folder / LEDGER).stat().st_mtime)
+        changed = fingerprint.difference(last.facts, facts)
+        raise _stale(path, f"those of a search before this has changed: {changed}", name)
 
 
 def _stale(path: Path, received: str, name: str) -> DataError:

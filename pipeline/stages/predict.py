@@ -15,7 +15,7 @@ from pipeline.files import digest
 from pipeline.stages.project import Project
 from pipeline.stages.rows import write_rows
 from pipeline.study import check_name
-from pipeline.tracking.registry import Champion, champion, fetch_card, fetch_model, version_of
+from pipeline.tracking.registry import Champion, champion, fetch_card, fetch_model, latest_version, version_of
 from pipeline.training import serving
 
 
@@ -62,7 +62,10 @@ def _chosen(uri: str, name: str, number: int | None) -> Champion:
     chosen = champion(uri, name) if number is None else version_of(uri, name, number)
     if chosen is None:
         what = "a champion" if number is None else f"a version {number}"
-        advice = f"Run: study confirm {name}; a model that it registers but does not crown has a --version."
+        latest = latest_version(uri, name)
+        advice = f"Run: study confirm {name}."
+        if latest:
+            advice = f"Ask one that confirm has not promoted: --version {latest}; report.md says why."
         raise StoreError.of(f"must have {what}.", "none", advice, f"model {name}")
     return chosen
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from pipeline import data
 from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
@@ -20,12 +23,24 @@ def check(project: Project, name: str) -> tuple[Study, list[str]]:
 
     Raises:
         StudyError: with every problem of the file.
+        DataError: the images that lie on this machine are not as promised, as far as headers tell.
     """
-    study = project.study(name)
+    study, path = project.study(name), project.folder(name) / "plan.json"
     is_prepared = (project.data(name) / data.CARD).is_file()
+    raw = data.examine_raw(study.dataset, project.root) or _known_raw(path)
     shown = examine(study, data.load_card(project.data(name))) if is_prepared else []
-    write_json(project.folder(name) / "plan.json", {**study.plan(), "depends": fingerprint.dependencies()})
+    depends = fingerprint.dependencies()
+    depends["prepare"]["raw"] = raw
+    write_json(path, {**study.plan(), "depends": depends})
     return study, shown
+
+
+def _known_raw(path: Path) -> str:
+    """What the plan says of raw files that are not on this machine: what was made of them may be."""
+    try:
+        return str(json.loads(path.read_text())["depends"]["prepare"]["raw"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def prepare(project: Project, name: str) -> dict[str, int]:

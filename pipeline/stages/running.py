@@ -235,6 +235,7 @@ def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
         "score": [objective.metric, objective.is_maximized, objective.at],
         "weights_suffix": bench.study.learner.weights_suffix,
         "data_folder": str(bench.project.data(bench.study.name)),
+        "data_sha256": bench.card["sha256"],
         "num_classes": bench.card["num_classes"],
         "seed": bench.study.seed,
         "threads": int(bench.environment["threads"]),

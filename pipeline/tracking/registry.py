@@ -117,6 +117,19 @@ def version_of(uri: str, study: str, number: int) -> Champion | None:
     return _found(uri, lambda client: client.get_model_version(study, str(number)))
 
 
+def latest_version(uri: str, study: str) -> int:
+    """The number of the newest version; 0 where there is none.
+
+    Raises:
+        StoreError: MLflow does not answer.
+    """
+    if not is_there(uri):
+        return 0
+    with answering("MLflow", uri):
+        versions = connect(uri, may_make=False).search_model_versions(f"name = '{study}'")
+        return max((int(version.version) for version in versions), default=0)
+
+
 def _found(uri: str, look: Callable[[MlflowClient], ModelVersion]) -> Champion | None:
     if not is_there(uri):
         return None

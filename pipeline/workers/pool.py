@@ -181,7 +181,7 @@ class LocalPool:
         self._listened += min(time.monotonic() - began, longest)
         for worker in self._workers:
             if self._listened - worker.heard_at > self._silence_seconds and self._inbox.empty():
-                worker.last_words = f"nothing was heard of it for {self._silence_seconds:g} s"
+                worker.last_words = f"it did nothing for {self._silence_seconds:g} s"
                 worker.process.kill()
             elif self._trial_minutes is not None and worker.orders and worker.slots:
                 self._check_time(worker, self._trial_minutes)
@@ -204,11 +204,13 @@ class LocalPool:
         worker = self._workers[index]
         if process is not worker.process:
             return
+        if message and message["said"] == "alive":
+            if worker.is_at_work(message["cpu_seconds"], self._silence_seconds / SIGNS):
+                worker.heard_at = self._listened
+            return
         worker.heard_at = self._listened
         if message is None:
             self._replace(index)
-        elif message["said"] == "alive":
-            return
         elif message["said"] == "broken":
             worker.last_words = message["reason"]
         elif message["said"] == "ready":

@@ -16,6 +16,8 @@ from typing import Any
 from pipeline.training import variables
 
 Message = dict[str, Any]
+# A process that waits for an accelerator, or reads its data, has more of a processor than this.
+LEAST_SHARE = 0.01
 # None: the process has said its last.
 Hear = Callable[["subprocess.Popen[str]", Message | None], None]
 
@@ -41,9 +43,19 @@ class Worker:
     device: str = ""
     # Since when it does its first order, on the clock of `heard_at`.
     busy_since: float = 0.0
+    cpu_seconds: float = 0.0
     # Why it ends, where that is known before its exit status; and whether none of its trials is to blame.
     last_words: str = ""
     is_dismissed: bool = False
+
+    def is_at_work(self, cpu_seconds: float, sign_seconds: float) -> bool:
+        """Whether it does what it was told: a thread that gives signs says nothing of an epoch that hangs.
+
+        Args:
+            cpu_seconds: what it has had of the processor so far; its last sign was `sign_seconds` ago.
+        """
+        used, self.cpu_seconds = cpu_seconds - self.cpu_seconds, cpu_seconds
+        return not self.orders or not self.slots or used > LEAST_SHARE * sign_seconds
 
     def tell(self, message: Message) -> None:
         """Give it an order."""

@@ -24,7 +24,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import pipeline
 from pipeline import files
-from pipeline.errors import PipelineError
+from pipeline.data import load_card
+from pipeline.errors import DataError, PipelineError
 from pipeline.trial import At, Metrics, Trial, is_over, scored_epoch
 from pipeline.workers import limits
 
@@ -239,16 +240,17 @@ def _listen(orders: IO[str], inbox: queue.Queue[Message]) -> None:
 
 
 def _give_signs(say: Callable[[Message], None], every_seconds: float) -> None:
-    """Say that this process is alive, however long its epoch lasts."""
+    """Say that this process lives, however long its epoch lasts, and what it has had of the processor."""
     with contextlib.suppress(OSError):
         while True:
             time.sleep(every_seconds)
-            say({"said": "alive"})
+            say({"said": "alive", "cpu_seconds": time.process_time()})
 
 
 def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     from pipeline import learners
 
+    _check_data(settings)
     program, device = learners.open_program(settings)
     if settings["memory_bytes"] is not None:
         limits.hold_to(settings["memory_bytes"])
@@ -256,6 +258,22 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     folder = settings["weights_folder"]
     score = Score(*settings["score"]) if "score" in settings else Score()
     return Worker(program, say, Path(folder) if folder else None, settings["weights_suffix"], score)
+
+
+def _check_data(settings: Message) -> None:
+    """Raise unless the data are those that the record is made from: a new process may meet others.
+
+    Raises:
+        DataError: they were prepared anew meanwhile.
+    """
+    expected = settings.get("data_sha256")
+    if expected and load_card(Path(settings["data_folder"]))["sha256"] != expected:
+        raise DataError.of(
+            "the data must stay as they are while a study runs.",
+            "others, prepared since it began",
+            "Run it again: it begins anew on these.",
+            settings["data_folder"],
+        )
 
 
 if __name__ == "__main__":
