@@ -162,7 +162,7 @@ def test_a_server_that_is_away_is_said(ran: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     search_of(ran).ask()
     lines = told(ran, repair)
-    assert any("MLflow must answer" in line and "Start the tracking server" in line for line in lines)
+    assert any("MLflow must answer" in line and "Start its server" in line for line in lines)
     assert any("Optuna" in line and "Mended" in line for line in lines)
 
 

@@ -175,7 +175,7 @@ def _optuna(one: Looked) -> Iterator[Finding]:
 
 
 def _mlflow(one: Looked) -> Iterator[Finding]:
-    """Stages whose runs are not in MLflow as they are recorded."""
+    """Stages whose runs are not in MLflow as they are recorded, and a champion that is not as it was."""
     uri, records = one.project.tracking_uri, one.records
     try:
         runs = mlflow_view.see_runs(uri, one.name)
@@ -188,6 +188,7 @@ def _mlflow(one: Looked) -> Iterator[Finding]:
         if names := mlflow_view.differing(runs, facts, entries):
             what = f"MLflow: {record.title}: not as recorded: {listed(names)}."
             yield Finding(what, AGAIN, partial(_deliver, one, record, views.MLFLOW))
+    yield from _champion(one)
 
 
 def _deliver(one: Looked, record: Recorded, view: str) -> None:
@@ -227,4 +228,4 @@ def _results(one: Looked) -> Iterator[Finding]:
 
 # The first hold also while a living process runs the study. Each sees what the ones before it have mended.
 ALWAYS = (_study_file, _half_written, _damaged)
-AT_REST = (_half_a_line, _optuna, _mlflow, _champion, _results)
+AT_REST = (_half_a_line, _optuna, _mlflow, _results)

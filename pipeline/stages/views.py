@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -96,7 +97,8 @@ def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[st
         arm=arm,
         study_text=bench.study.text,
         data_card=bench.card,
-        settings={name: str(value) for name, value in tables.items()},
+        # In one form, whether they come from the study or were read back from a record: no param may change.
+        settings={name: json.dumps(value, sort_keys=True) for name, value in tables.items()},
         environment=bench.environment,
     )
 
