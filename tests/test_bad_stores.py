@@ -69,7 +69,7 @@ def test_a_command_before_the_one_that_feeds_it(
 
 
 @pytest.mark.parametrize(
-    ("command", "feeds"), [("confirm", "search"), ("report", "confirm"), ("replay", "search")]
+    ("command", "feeds"), [("confirm", "search"), ("report", "baseline"), ("replay", "search")]
 )
 @pytest.mark.usefixtures("prepared")
 def test_a_stage_before_the_search(study: Study, command: str, feeds: str) -> None:
@@ -115,7 +115,8 @@ LISTS = [
 def test_a_list_of_studies_that_is_none(project: Path, study: Study, text: str) -> None:
     """`study new` cannot add to it, and then writes no study either."""
     (project / "params.yaml").write_text(text)
-    assert "params.yaml: must hold a list of studies." in refused(project, study, "new", "mine")
+    must = "must be YAML." if text.endswith("[") else "must hold a list of studies."
+    assert f"params.yaml: {must}" in refused(project, study, "new", "mine")
 
 
 def test_a_number_of_workers_that_is_none(

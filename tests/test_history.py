@@ -144,7 +144,7 @@ def watched():
     def watched(ledger, minutes=1.0):
         task = Task("search", "relu", {}, 9, minutes=minutes)
         progress = SimpleNamespace(ended=lambda _: None)
-        return _Watch(task, ledger, dict(ledger.outcomes), progress, None)
+        return _Watch(task, ledger, dict(ledger.outcomes), progress)
 
     return watched
 
@@ -174,6 +174,6 @@ def test_an_outcome_that_was_recorded_keeps_its_seconds(folder, watched):
     ledger, seen = Ledger(folder / "record.jsonl"), []
     ledger.append(outcome(0, 0.5, seconds=2.5), 30.0)
     watch = watched(Ledger(ledger.path))
-    watch.tracker = SimpleNamespace(record=lambda one, name: seen.append((one.seconds, name)))
+    watch.views = [SimpleNamespace(put=lambda one: seen.append(one.seconds))]
     watch.keep(outcome(0, 0.5, seconds=2.4999999))
-    assert seen == [(2.5, "trial-000")]
+    assert seen == [2.5]

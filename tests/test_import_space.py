@@ -248,7 +248,7 @@ def test_an_imported_study_is_checked_and_searched(project: Path) -> None:
     assert list(Project(project).study("mine").learner.sources()) == [
         f"studies/mine/{one}.py" for one in ("blocks", "model", "old")
     ]
-    path.write_text(re.sub("trials +=.*", "trials = 2", re.sub("epochs = 5", "epochs = 1", path.read_text())))
+    path.write_text(re.sub("trials +=.*", "trials = 3", re.sub("epochs = 5", "epochs = 1", path.read_text())))
     for stage in ("check", "prepare", "check", "search"):
         done = run_in(project, "study", stage, "mine")
         assert done.returncode == 0, done.stdout

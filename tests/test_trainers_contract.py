@@ -43,12 +43,12 @@ import numpy as np
 from pipeline import data
 from pipeline.learners.networks import NETWORKS
 from pipeline.study import DataShape
-from pipeline.training import evaluation
+from pipeline.training import evaluation, fit
 folder, shape, asked = sys.argv[1], tuple(json.loads(sys.argv[2])), json.loads(sys.argv[3])
 images, labels = data.load(pathlib.Path(folder), ("val",))["val"]
 for path, configuration, weights_sha256 in asked:
     model = NETWORKS.restore(configuration, DataShape(shape, 3, 0, 0), pathlib.Path(path), weights_sha256)
-    answers = evaluation.predict(model, images)
+    answers = fit.predict(model, images)
     accuracy = float((answers.argmax(axis=1) == labels).mean())
     print(json.dumps([accuracy, evaluation.mean_loss(answers, np.asarray(labels))]))
 """

@@ -27,6 +27,8 @@ MOVING = (
 )
 # Of these families, what is written to a log and how memory is taken; and Terraform's variables.
 HARMLESS = (
+    # scikit-learn sets these two itself, for what loads OpenMP twice or forks.
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),
     *("TF_CPP_", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "XLA_PYTHON_CLIENT_"),
     *("TF_APPEND_", "TF_CLI_", "TF_DATA_DIR", "TF_IN_", "TF_LOG", "TF_PLUGIN_", "TF_TOKEN_", "TF_VAR_"),
     "TF_WORKSPACE",
