@@ -13,10 +13,10 @@ import click
 
 from pipeline.errors import PipelineError
 from pipeline.stages import lifeline
-from pipeline.training import variables
+from pipeline.training import surroundings
 
 if TYPE_CHECKING:
-    from pipeline.stages.project import Project
+    from pipeline.records.project import Project
 
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -261,8 +261,8 @@ TRAINING = ("baseline", "search", "confirm", "replay", "repro")
 
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 our bug, 2 yours to mend, 130 interrupted."""
-    overridden = variables.overridden(os.environ)
-    variables.hold()
+    overridden = surroundings.overridden(os.environ)
+    surroundings.hold()
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     lifeline.end_tidily(EXIT_INTERRUPTED)
     if "DVC_STAGE" in os.environ:
@@ -282,8 +282,8 @@ def main() -> NoReturn:
 
 
 def _project(is_healed: bool = True) -> Project:
+    from pipeline.records.project import Project
     from pipeline.stages import leftovers
-    from pipeline.stages.project import Project
     from pipeline.training import slots
 
     # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline.errors import StoreError
-from pipeline.stages.project import Project
+from pipeline.records.project import Project
 from pipeline.stages.repair import doctor, repair
 
 HEALTHY = ["project: nothing found.", "tiny: nothing found."]

@@ -13,8 +13,8 @@ from fakes import DEFAULTS
 
 from pipeline.learners.networks import NETWORKS, Networks
 from pipeline.training import THREADS
+from pipeline.training.fit import compile_as_configured
 from pipeline.training.framework import set_up
-from pipeline.training.schedule import compile_as_configured
 from pipeline.trial import Trial
 
 # Several tests compile the same.

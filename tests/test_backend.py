@@ -6,7 +6,7 @@ import pytest
 from conftest import run_in
 
 from pipeline.errors import StudyError
-from pipeline.stages import fingerprint
+from pipeline.records import fingerprint
 from pipeline.training import backend, machine
 
 

@@ -16,8 +16,8 @@ from test_serving import network
 
 from pipeline.data import load_card
 from pipeline.files import sha256
+from pipeline.records.project import Project
 from pipeline.stages.prepare import prepare
-from pipeline.stages.project import Project
 from pipeline.tracking.entry import StageFacts
 from pipeline.tracking.mlflow_view import MlflowView
 from pipeline.tracking.registry import crown, register_winner

@@ -19,8 +19,7 @@ from pipeline.trial import Trial
 set_up(THREADS)
 
 from pipeline.training.compiled import Compiled  # noqa: E402  TensorFlow is set up before it is used
-from pipeline.training.fit import Fit  # noqa: E402  likewise
-from pipeline.training.schedule import compile_as_configured  # noqa: E402  likewise
+from pipeline.training.fit import Fit, compile_as_configured  # noqa: E402  likewise
 
 NUM_CLASSES = 5
 # No batch size divides it, and no word of eight bytes an image.

@@ -8,8 +8,7 @@ from test_compiled import DATA, NUM_CLASSES, SHAPE, a_trial, trained, weights
 from pipeline.learners.networks import NETWORKS, Networks
 from pipeline.training.compiled import Compiled
 from pipeline.training.compiled.on_tensorflow import layered
-from pipeline.training.fit import Fit
-from pipeline.training.schedule import compile_as_configured
+from pipeline.training.fit import Fit, compile_as_configured
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from test_pool import are_alive, expected, opened, run, scores, trials
 
 from pipeline.errors import StoreError, StudyError
 from pipeline.stages.failures import Failures
-from pipeline.workers import limits
+from pipeline.workers import process
 
 __all__ = ["opened"]
 CRASHES = [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, "memory"]
@@ -146,10 +146,10 @@ def test_the_machines_faults_are_told_from_a_configurations(error):
     class ResourceExhaustedError(Exception):
         """TensorFlow's own, which stands on none of Python's."""
 
-    assert limits.is_accident(error)
-    assert limits.is_accident(ResourceExhaustedError("OOM when allocating tensor"))
-    assert limits.is_accident(RuntimeError("RESOURCE_EXHAUSTED: Out of memory"))
-    assert not limits.is_accident(ValueError("negative dimension"))
+    assert process.is_accident(error)
+    assert process.is_accident(ResourceExhaustedError("OOM when allocating tensor"))
+    assert process.is_accident(RuntimeError("RESOURCE_EXHAUSTED: Out of memory"))
+    assert not process.is_accident(ValueError("negative dimension"))
 
 
 def failed(number, **configuration):

@@ -22,11 +22,12 @@ from test_bad_stores import prepared
 from pipeline.data import load, load_card
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, sha256, write_bytes, write_json
-from pipeline.ledger import Ledger
-from pipeline.stages import freshness, history
+from pipeline.records import recorded
+from pipeline.records.ledger import Ledger
+from pipeline.records.rows import curve_rows, trial_columns, trial_row, write_rows
+from pipeline.stages import freshness
+from pipeline.stages.evidence import candidates
 from pipeline.stages.report import _array
-from pipeline.stages.rows import curve_rows, trial_columns, trial_row, write_rows
-from pipeline.stages.selection import candidates
 from pipeline.study import DataShape
 from pipeline.tracking.optuna_view import OptunaView
 from pipeline.tracking.store import connect
@@ -106,10 +107,10 @@ def test_json_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
 
 def test_the_end_of_a_search_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
     """done.json says how long a search took; damaged, it does not count as nothing."""
-    history.finish(tmp_path, 8, 8, 61.5)
+    recorded.finish(tmp_path, 8, 8, 61.5)
     for _ in cuts(tmp_path / "done.json"):
         with suppress(StoreError):
-            assert history.elapsed_seconds(tmp_path) == 61.5
+            assert recorded.elapsed_seconds(tmp_path) == 61.5
 
 
 def test_a_record_cut_at_any_byte_keeps_whole_lines(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from fakes import parse
 
 from pipeline.errors import StudyError
-from pipeline.stages.earlier import earlier
+from pipeline.records.project import earlier
 
 OLD = """
 question = "How narrow may it be?"

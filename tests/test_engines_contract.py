@@ -26,7 +26,7 @@ from fakes import (
 )
 
 from pipeline.engines import open_engine
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 from pipeline.space import Choice, Dimension, Range, Space
 
 every_engine = pytest.mark.parametrize("names", ENGINES)

@@ -11,8 +11,7 @@ import pytest
 from fakes import outcome
 
 from pipeline.errors import DataError
-from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
-from pipeline.stages.selection import Candidate
+from pipeline.stages.evidence import Candidate, Contender, TestResult, conclude, ranked
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)

@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.data import load_card
 from pipeline.errors import DataError
-from pipeline.stages import fingerprint
+from pipeline.records import fingerprint
+from pipeline.records.project import Project
+from pipeline.records.recorded import DONE
 from pipeline.stages.freshness import check_evidence, check_search
-from pipeline.stages.history import DONE
-from pipeline.stages.project import Project
 
 pytestmark = pytest.mark.slow
 

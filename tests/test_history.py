@@ -8,10 +8,10 @@ import pytest
 from fakes import outcome
 
 from pipeline.files import write_json
-from pipeline.ledger import Ledger
-from pipeline.stages import fingerprint, history
+from pipeline.records import fingerprint, recorded
+from pipeline.records.ledger import Ledger
+from pipeline.records.recorded import Task
 from pipeline.stages.running import _Watch
-from pipeline.stages.task import Task
 
 FACTS = {"study": {"seed": 1, "space": ["dropout"]}, "data": "d1", "packages": {"keras": "3"}, "code": "c1"}
 
@@ -30,7 +30,7 @@ def past(folder, facts, seconds=0):
 
 
 def sentence(folder, num_recorded, num_trials, facts=FACTS):
-    return history.sentence("search", "relu", folder, facts, num_recorded, num_trials)
+    return recorded.sentence("search", "relu", folder, facts, num_recorded, num_trials)
 
 
 def test_the_first_run_starts(tmp_path):
@@ -43,31 +43,31 @@ def test_a_run_that_was_stopped_goes_on(folder):
     assert sentence(folder, 4, 9) == (
         "search relu: goes on where it was stopped; 4 of 9 trials are recorded."
     )
-    assert not history.is_finished(folder)
+    assert not recorded.is_finished(folder)
 
 
 def test_a_finished_run_is_not_repeated(folder):
     """All its trials are there."""
-    history.finish(folder, 9, 9, 60.0)
+    recorded.finish(folder, 9, 9, 60.0)
     assert sentence(folder, 9, 9) == "search relu: all 9 trials are recorded; nothing is trained again."
-    assert history.is_finished(folder)
+    assert recorded.is_finished(folder)
 
 
 def test_more_trials_extend_a_finished_run(folder):
     """Also when the extension itself was stopped in the middle."""
-    history.finish(folder, 9, 9, 60.0)
+    recorded.finish(folder, 9, 9, 60.0)
     assert sentence(folder, 11, 20) == "search relu: extends the finished search of 9 trials to 20."
 
 
 def test_fewer_trials_need_no_training(folder):
     """A longer search begins with the shorter one."""
-    history.finish(folder, 20, 20, 60.0)
+    recorded.finish(folder, 20, 20, 60.0)
     assert sentence(folder, 20, 9) == "search relu: all 9 trials are recorded; nothing is trained again."
 
 
 def test_a_run_that_ended_early_may_go_on(folder):
     """Time, patience or the space may have ended it; the study as it is now decides."""
-    history.finish(folder, 20, 9, 60.0)
+    recorded.finish(folder, 20, 9, 60.0)
     assert sentence(folder, 9, 20) == (
         "search relu: ended with 9 of 20 trials; goes on if the study now has more time, patience or values."
     )
@@ -165,7 +165,7 @@ def test_time_that_a_finished_run_took_stays_spent(folder, watched):
     ledger = Ledger(folder / "record.jsonl")
     ledger.append(outcome(0, 0.5), 30.0)
     assert not watched(Ledger(ledger.path)).is_time_up(1)
-    history.finish(folder, 9, 1, 61.0)
+    recorded.finish(folder, 9, 1, 61.0)
     assert watched(Ledger(ledger.path)).is_time_up(1)
 
 

@@ -13,9 +13,9 @@ from conftest import run_in
 from pipeline.errors import StudyError
 from pipeline.learners import hypermodel, own_code
 from pipeline.learners.own_code import Config
+from pipeline.records.project import Project
+from pipeline.records.rows import read_rows
 from pipeline.stages.imported import of_hypermodel, tables
-from pipeline.stages.project import Project
-from pipeline.stages.rows import read_rows
 from pipeline.study import DataShape
 
 DATA = DataShape((28, 28, 1), 10, 0, 0)

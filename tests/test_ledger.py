@@ -10,7 +10,7 @@ import pytest
 from fakes import outcome
 
 from pipeline.errors import StoreError
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 
 OUTCOMES = [
     outcome(0, 0.5),
@@ -138,7 +138,7 @@ APPENDING = """
 import sys
 from pathlib import Path
 from fakes import outcome
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 for number in range(len(ledger.outcomes), 10_000):
     ledger.append(outcome(number, *[1 / 3] * 400), 1.0)
@@ -165,7 +165,7 @@ import resource, sys
 from pathlib import Path
 from fakes import outcome
 from pipeline.errors import StoreError
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 path = Path(sys.argv[1])
 ledger = Ledger(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, resource.RLIM_INFINITY))

@@ -15,7 +15,7 @@ from pipeline.errors import StudyError
 from pipeline.learners import Found
 from pipeline.learners.own import declared
 from pipeline.learners.own_code import sources
-from pipeline.stages.rows import read_rows
+from pipeline.records.rows import read_rows
 from pipeline.study import DataShape, load
 
 STUDY = """

@@ -61,7 +61,7 @@ def test_code_that_trains_reruns_what_it_decides_and_its_docstrings_nothing(
 ) -> None:
     """DVC goes by the values that a record's key is made of: code without its comments and docstrings."""
     folder = copy_of(finished, tmp_path / "project")
-    path, stages = folder / "pipeline/seeds.py", ("prepare", "baseline", "search", "confirm")
+    path, stages = folder / "pipeline/seeds.py", ("prepare", "baseline", "search", "confirm", "report")
     text = path.read_text()
     for changed, due in {
         f"# A remark.\n{text.replace('A seed in', 'One seed in')}": [],

@@ -12,8 +12,8 @@ import pytest
 from conftest import BIN, ROOT, TINY, Repro, environment, results, run_in, write_study
 
 from pipeline.errors import StoreError, StudyError
+from pipeline.records.project import Project
 from pipeline.stages.create import init, new
-from pipeline.stages.project import Project
 
 STAGES = ["check", "prepare", "baseline", "search", "confirm", "report"]
 

@@ -17,7 +17,7 @@ from mending import HEALTHY, dead_pid, is_mended, record, search_of, told
 
 from pipeline.errors import StudyError
 from pipeline.files import held
-from pipeline.stages.project import Project
+from pipeline.records.project import Project
 from pipeline.stages.repair import repair
 
 pytestmark = pytest.mark.slow
@@ -70,9 +70,7 @@ def test_a_killed_search_is_cleaned_up_after(ran: Path) -> None:
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    assert is_mended(
-        ran, "Optuna: search optuna: not as", "MLflow: search optuna: not as", "running.holder names"
-    )
+    assert is_mended(ran, "Optuna: search search: not as", "MLflow: search search: not as")
     # As many as were asked for, so that those in flight are trained and no others.
     write_study(ran, "tiny", long.replace("trials   = 8", f"trials   = {num_recorded(ran) - before + 2}"))
     assert "goes on where it was stopped" in run_in(ran, "study", "search", "tiny").stdout

@@ -9,9 +9,9 @@ import pytest
 from conftest import TINY, write_study
 from mending import HEALTHY, is_mended, record, told
 
-from pipeline.stages.history import finish
+from pipeline.records.project import Project
+from pipeline.records.recorded import finish
 from pipeline.stages.prepare import check
-from pipeline.stages.project import Project
 from pipeline.stages.repair import repair
 from pipeline.stages.search import search
 

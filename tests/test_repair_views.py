@@ -100,7 +100,9 @@ def test_runs_that_are_missing_are_delivered(ran: Path) -> None:
     for run in [*runs(ran)]:
         if run.data.tags.get("study.stage") == "confirm":
             mlflow(ran).delete_run(run.info.run_id)
-    assert is_mended(ran, MLFLOW.format("trial-001"), "MLflow: confirm: not as recorded: confirm, baseline")
+    assert is_mended(
+        ran, MLFLOW.format("trial-001"), "MLflow: confirm: not as recorded: confirm, candidate-1"
+    )
     assert child(ran, "confirm", "candidate-1-repeat-1").info.status == "FINISHED"
 
 

@@ -14,7 +14,7 @@ from conftest import TINY, run_in, write_study
 from fakes import FakePool, loop, outcome, trial
 
 from pipeline.errors import StoreError, StudyError
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 from pipeline.stages.replay import Again, choose
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, judge
 from pipeline.tracking.entry import place_of

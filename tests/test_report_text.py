@@ -11,9 +11,9 @@ import pytest
 from markdown_it import MarkdownIt
 from test_report import FIXED, made
 
+from pipeline.records.rows import write_rows
 from pipeline.report import html, markdown
 from pipeline.stages.report import read_table
-from pipeline.stages.rows import write_rows
 from pipeline.study.tables import Objective
 
 HOSTILE = [

@@ -8,8 +8,8 @@ from fakes import GRID, METRICS, MIXED, assignment, loop, outcome, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.records.rows import curve_rows, read_rows, trial_columns, trial_row, values_of, write_rows
 from pipeline.space import Choice, Dimension, Space
-from pipeline.stages.rows import curve_rows, read_rows, trial_columns, trial_row, values_of, write_rows
 from pipeline.trial import Outcome
 
 

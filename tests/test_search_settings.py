@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ONE_ARM, copy_project, run_in, write_study
 
-from pipeline.ledger import Ledger
-from pipeline.stages.rows import read_rows
+from pipeline.records.ledger import Ledger
+from pipeline.records.rows import read_rows
 
 pytestmark = pytest.mark.slow
 SEARCH = "\n[search]\n"
@@ -81,9 +81,7 @@ def test_such_a_study_replays(settled: Path) -> None:
     assert done.stdout.count("verified") == 8
 
 
-@pytest.mark.parametrize(
-    "change", ["at_most = { weights = 1 }", "at_most = { parameters = 0 }", "at_most = 7"]
-)
+@pytest.mark.parametrize("limit", ["{ weights = 1 }", "{ parameters = 0 }", "7"])
 def test_a_limit_that_is_none_is_refused(tmp_path: Path, limit: str) -> None:
     """In one message, with its place."""
     folder = tmp_path / "project"

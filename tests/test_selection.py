@@ -7,8 +7,8 @@ import pytest
 from fakes import METRICS, parse
 
 from pipeline.errors import DataError
-from pipeline.stages.rows import trial_columns, write_rows
-from pipeline.stages.selection import Candidate, candidates
+from pipeline.records.rows import trial_columns, write_rows
+from pipeline.stages.evidence import Candidate, candidates
 
 STUDY = """
 question = "Which?"

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from conftest import Repro, copy_project, environment, run_in
 from fakes import outcome
-from pipeline.tracking.facts import StageFacts
 from test_pool import opened, run, trials
 
 from pipeline import files
 from pipeline.errors import StudyError
-from pipeline.tracking.entry import entry_of
-from pipeline.training import framework, machine, unused_accelerators, variables
+from pipeline.tracking.entry import StageFacts, entry_of
+from pipeline.training import framework, machine, surroundings, unused_accelerators
 from pipeline.trial import Outcome
 from pipeline.workers import places
 
@@ -59,8 +58,8 @@ def hostile(home: Path) -> dict[str, str]:
 def test_a_hostile_environment_changes_no_byte(repro: Repro, tmp_path: Path) -> None:
     """Threads, kernels, precision, locale, time zone, umask, Keras' settings: the same results and lock."""
     folder = copy_project(tmp_path / "project")
-    words, surroundings = ["dvc", "repro"], {**hostile(tmp_path / "home"), "PYTHONPATH": str(folder)}
-    done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, umask=0o077)
+    words, hostile_ones = ["dvc", "repro"], {**hostile(tmp_path / "home"), "PYTHONPATH": str(folder)}
+    done = subprocess.run(words, cwd=folder, env=hostile_ones, capture_output=True, text=True, umask=0o077)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("plan.json", "baseline.csv", "trials.csv", "confirm.csv", "metrics.json", "report.md"):
         own, wanted = (one / "studies/tiny" / name for one in (folder, repro.folder))
@@ -73,8 +72,8 @@ def test_a_child_is_given_nothing_that_moves_results(monkeypatch: pytest.MonkeyP
     """What moves them is held or gone; where logs go and how memory is taken stays the person's."""
     for name, value in {**HOSTILE, "TF_GPU_ALLOCATOR": "cuda_malloc_async"}.items():
         monkeypatch.setenv(name, value)
-    given = variables.of_child({})
-    assert not variables.overridden(given)
+    given = surroundings.of_child({})
+    assert not surroundings.overridden(given)
     assert (given["OMP_NUM_THREADS"], given["KERAS_BACKEND"]) == ("1", "tensorflow")
     assert given["TF_GPU_ALLOCATOR"] == "cuda_malloc_async"
     assert "TF_ENABLE_ONEDNN_OPTS" not in given
@@ -82,12 +81,12 @@ def test_a_child_is_given_nothing_that_moves_results(monkeypatch: pytest.MonkeyP
 
 def test_what_is_not_taken_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set, and to another value than the one that is held; a plain environment gives no name."""
-    for name in variables.overridden(os.environ):
+    for name in surroundings.overridden(os.environ):
         monkeypatch.delenv(name)
-    assert variables.overridden(os.environ) == []
+    assert surroundings.overridden(os.environ) == []
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert variables.overridden(os.environ) == ["TF_ENABLE_ONEDNN_OPTS"]
+    assert surroundings.overridden(os.environ) == ["TF_ENABLE_ONEDNN_OPTS"]
 
 
 def test_the_hash_of_code_is_the_same_under_optimization(project: Path) -> None:
@@ -110,8 +109,8 @@ print(keras.config.dtype_policy().name)
 @pytest.mark.slow
 def test_keras_is_as_it_comes_whatever_its_file_says(tmp_path: Path) -> None:
     """floatx, epsilon and image_data_format of keras.json reach no process that trains."""
-    surroundings = {**hostile(tmp_path), "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run(["python", "-c", PROBE], env=surroundings, capture_output=True, text=True)
+    hostile_ones = {**hostile(tmp_path), "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(["python", "-c", PROBE], env=hostile_ones, capture_output=True, text=True)
     assert done.stdout.split() == ["float32", "1e-07", "channels_last", "float32"], done.stderr
 
 
@@ -127,7 +126,7 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             (tmp_path / f"0000:{index}").mkdir()
             (tmp_path / f"0000:{index}" / "information").write_text(INFORMATION.format(index=index))
         # The package has a function of the module's name.
-        looked_at = importlib.import_module("pipeline.training.machine")
+        looked_at = importlib.import_module("pipeline.training.surroundings")
         monkeypatch.setattr(looked_at, "NVIDIA", tmp_path)
         (tmp_path / "nvidia-smi").write_text(LISTED)
         (tmp_path / "nvidia-smi").chmod(0o755)
@@ -208,7 +207,7 @@ def test_a_gpu_without_cuda_is_said_and_not_recorded(gpus, monkeypatch) -> None:
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
 def test_cuda_is_found_by_the_packages_that_bring_it(tmp_path: Path, monkeypatch, name: str) -> None:
     """Without importing the framework; TensorFlow takes the system's libraries too."""
-    looked_at = importlib.import_module("pipeline.training.machine")
+    looked_at = importlib.import_module("pipeline.training.surroundings")
     monkeypatch.setattr(looked_at, "backend", lambda: name)
     monkeypatch.setattr(looked_at.ctypes.util, "find_library", lambda _: None)
     monkeypatch.setattr(looked_at, "CUDA", {name: (f"of_{name}.cuda",)})
@@ -252,6 +251,6 @@ def test_a_run_in_mlflow_says_what_trained_it() -> None:
     """In a tag; an older record, which does not say, gives none."""
     facts = StageFacts(study="tiny", stage="search", key="k")
     told = outcome(0, 0.5, device="NVIDIA A100")
-    assert entry_of(told, facts, "", {}, "", 0.0).tags["trial.device"] == "NVIDIA A100"
+    assert entry_of(told, facts).tags["trial.device"] == "NVIDIA A100"
     old = {name: value for name, value in told.as_record().items() if name != "device"}
-    assert "trial.device" not in entry_of(Outcome.from_record(old), facts, "", {}, "", 0.0).tags
+    assert "trial.device" not in entry_of(Outcome.from_record(old), facts).tags

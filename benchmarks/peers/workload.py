@@ -186,7 +186,7 @@ def recorded_accuracies(folder: Path, is_ours: bool) -> list[float]:
     if not is_ours:
         found: list[Any] = json.loads((folder / "val_accuracy.json").read_text())
         return [float(value) for value in found]
-    from pipeline.stages.rows import read_rows
+    from pipeline.records.rows import read_rows
 
     rows = read_rows(folder / "studies" / STUDY / "trials.csv")
     return [float(row["val_accuracy"]) for row in rows if row["state"] == "complete"]

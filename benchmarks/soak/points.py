@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __main__ as command_line
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
 from pipeline.stages import champion
 from pipeline.stages import search as search_stage
 from pipeline.tracking.live import Live

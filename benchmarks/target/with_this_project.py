@@ -9,13 +9,13 @@ from unittest.mock import patch
 
 from benchmarks.target.progress import note
 from pipeline import __main__ as command_line
-from pipeline.training import variables
+from pipeline.training import surroundings
 
 
 def main() -> None:
     """Run the command line with the given words, and note every epoch that the search is handed."""
     # The command line sets them before it loads what reads them; here that is loaded first.
-    variables.hold()
+    surroundings.hold()
     os.environ.update({name: os.environ.get(name, value) for name, value in command_line.ENVIRONMENT.items()})
     from pipeline.stages.progress import Progress
     from pipeline.trial import EpochResult

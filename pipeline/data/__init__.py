@@ -7,10 +7,8 @@ arrays = load(root / "data" / study.name, ("train", "val"))
 """
 
 from pipeline.data.arrays import SPLITS, Arrays, RawImages, Splits
-from pipeline.data.card import describe
-from pipeline.data.named import DATASETS
-from pipeline.data.samples import draw_samples
-from pipeline.data.sources import examine_raw, read_raw
+from pipeline.data.card import describe, draw_samples
+from pipeline.data.sources import DATASETS, examine_raw, read_raw
 from pipeline.data.splitting import split
 from pipeline.data.store import CARD, load, load_card, save
 from pipeline.data.unlabelled import read_unlabelled

@@ -14,9 +14,17 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.arrays import MAX_BYTES, Images, Labels, RawImages, SplitNames, check_length, check_shape
+from pipeline.data.arrays import (
+    MAX_BYTES,
+    Images,
+    Labels,
+    RawImages,
+    SplitNames,
+    check_length,
+    check_shape,
+    must_be_bytes,
+)
 from pipeline.data.places import must_be_file, refuse_archive
-from pipeline.data.ranges import must_be_bytes
 from pipeline.errors import DataError, nearest
 
 REQUIRED = ("images", "labels")

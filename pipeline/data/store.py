@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from pipeline.data.arrays import Arrays, Splits
-from pipeline.data.card import array_sha256
+from pipeline.data.card import array_sha256, draw_samples
 from pipeline.data.places import placed
-from pipeline.data.samples import draw_samples
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_json
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.arrays import Images
+from pipeline.data.arrays import Images, must_be_bytes
 from pipeline.data.folder import SUFFIXES, Picture, read_pictures
 from pipeline.data.npz import check_images, read_header, read_npz_images, undamaged, with_channels
 from pipeline.data.places import must_be_file, placed, refuse_archive
-from pipeline.data.ranges import must_be_bytes
 from pipeline.errors import DataError, nearest
 
 ARRAYS = (".npy", ".npz")

@@ -23,8 +23,8 @@ from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest
 from pipeline.space import Configuration
 from pipeline.study import DataShape
-from pipeline.training import variables
-from pipeline.training.machine import whole_number
+from pipeline.training import surroundings
+from pipeline.training.surroundings import whole_number
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +119,7 @@ class Measuring:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=variables.of_child({"CUDA_VISIBLE_DEVICES": "-1"}),
+            env=surroundings.of_child({"CUDA_VISIBLE_DEVICES": "-1"}),
             start_new_session=True,
         )
         weakref.finalize(self, _end, process)
@@ -263,7 +263,7 @@ def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
     """Train one batch, save the weights, and load them into the model built again."""
     import numpy as np
 
-    from pipeline.training.schedule import compile_as_configured
+    from pipeline.training.fit import compile_as_configured
 
     compile_as_configured(built, one.configuration)
     generator = np.random.default_rng(1)

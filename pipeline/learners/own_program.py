@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from pipeline import data
 from pipeline.learners import own_code
 from pipeline.training import framework
-from pipeline.training.fit import predict, save_weights, seed_of, sha256
+from pipeline.training.fit import compile_as_configured, predict, save_weights, seed_of, sha256
 from pipeline.training.program import Program
-from pipeline.training.schedule import compile_as_configured
 from pipeline.trial import Metrics, Trial
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from sklearn.inspection import permutation_importance
 
 from pipeline import seeds
 from pipeline.report.findings import Findings
-from pipeline.report.formats import amount, is_share, label
+from pipeline.report.tables import amount, is_share, label
 from pipeline.space import Choice, Range
 
 Floats = npt.NDArray[np.float64]

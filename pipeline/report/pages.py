@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from pipeline.report import sentences, tables
 from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
-from pipeline.report.formats import printable, shorten
+from pipeline.report.tables import printable, shorten
 
 # What could begin a link, markup, a table cell or a heading; an underscore within a word is harmless.
 SPECIAL = re.compile(r"[\\`*\[\]{}|~#$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

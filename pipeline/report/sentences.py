@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.findings import Findings
-from pipeline.report.formats import amount, change, gap, score
-from pipeline.report.tables import MOST_ROWS
+from pipeline.report.tables import MOST_ROWS, amount, change, gap, score
 from pipeline.statistics import Interval, paired_interval
 from pipeline.study import Arm
 from pipeline.trial import OUT_OF_TIME

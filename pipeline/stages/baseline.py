@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.files import write_text
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
+from pipeline.records.rows import as_csv, curve_rows
 from pipeline.search import Listed
-from pipeline.stages.project import Project
-from pipeline.stages.rows import as_csv, curve_rows
 from pipeline.stages.running import Bench, Result, open_bench, run
-from pipeline.stages.task import Task
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial

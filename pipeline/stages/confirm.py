@@ -13,15 +13,14 @@ from pipeline import data
 from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
+from pipeline.records.rows import write_rows
 from pipeline.search import Listed
 from pipeline.stages import baseline, champion, weights
-from pipeline.stages.evidence import Contender, TestResult, conclude, ranked
+from pipeline.stages.evidence import Candidate, Contender, TestResult, candidates, conclude, ranked
 from pipeline.stages.freshness import check_search, check_trials
-from pipeline.stages.project import Project
-from pipeline.stages.rows import write_rows
 from pipeline.stages.running import Bench, Result, open_bench, quiet, run
-from pipeline.stages.selection import Candidate, candidates
-from pipeline.stages.task import Task
 from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study
 from pipeline.tracking.registry import check_registry

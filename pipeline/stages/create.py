@@ -18,8 +18,8 @@ from pipeline.errors import StoreError, StudyError, nearest
 from pipeline.files import write_bytes, write_folder, write_text
 from pipeline.learners import Found, own_code
 from pipeline.learners.measuring import Measuring
+from pipeline.records.project import Project
 from pipeline.stages.imported import of_hypermodel, placed, tables
-from pipeline.stages.project import Project
 from pipeline.study import DataShape, check_name, parse, template
 from pipeline.workers import places
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
-from pipeline.stages import fingerprint, search
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import LEDGER, read, readable
-from pipeline.stages.rows import read_rows
-from pipeline.stages.selection import candidates
-from pipeline.stages.task import Task
+from pipeline.data import load_card
+from pipeline.errors import DataError, StudyError
+from pipeline.records import fingerprint
+from pipeline.records.project import Project
+from pipeline.records.recorded import LEDGER, Recorded, Task, read, readable
+from pipeline.records.rows import read_rows
+from pipeline.stages import baseline, confirm, search
+from pipeline.stages.evidence import candidates
 from pipeline.study import Study
 
 
@@ -48,7 +50,11 @@ def _refuse_older(project: Project, name: str, task: Task, facts: Mapping[str, A
 
     Results without any record may come from another machine.
     """
-    older = [one for one in readable(project, name) if (one.task.stage, one.task.arm) == ("search", task.arm)]
+    older = [
+        one
+        for one in readable(project, name)
+        if (one.task.stage, one.task.arm) == ("search", task.arm) and one.outcomes
+    ]
     if older:
         last = max(older, key=lambda one: (one.folder / LEDGER).stat().st_mtime)
         changed = fingerprint.difference(last.facts, facts)
@@ -122,3 +128,54 @@ def whole(path: Path, stage: str, name: str) -> Iterator[None]:
         received = str(error) or type(error).__name__
         advice = f"Run: study {stage} {name}"
         raise DataError.of("the file must be as its stage wrote it.", received, advice, str(path)) from error
+
+
+def in_use(project: Project, study: Study, card: Mapping[str, Any]) -> dict[str, Task]:
+    """What the study's stages would run now, by the name of the folder that keeps it.
+
+    Without trials that can be confirmed, what confirm would run is not known.
+    """
+    tasks = [baseline.task_of(study), *(search.task_of(study, arm) for arm in study.arms)]
+    path = project.folder(study.name) / "trials.csv"
+    with suppress(DataError):
+        tasks += [confirm.task_of(study, candidates(study, path))] if path.is_file() else []
+    return {task.folder_name(fingerprint.key(facts_of(task, card))): task for task in tasks}
+
+
+def facts_of(task: Task, card: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task's outcomes depend on here and now."""
+    return fingerprint.facts(task.tables, card["sha256"])
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A study that is looked at, afresh by each check: the ones before it may have mended something."""
+
+    project: Project
+    name: str
+
+    @property
+    def study(self) -> Study | None:
+        """The study as its file says now; None where the file has problems."""
+        try:
+            return self.project.study(self.name)
+        except StudyError:
+            return None
+
+    @property
+    def card(self) -> Mapping[str, Any] | None:
+        """The data card; None where no data are prepared."""
+        try:
+            return load_card(self.project.data(self.name))
+        except DataError:
+            return None
+
+    @property
+    def records(self) -> list[Recorded]:
+        """Every record that can be read."""
+        return list(readable(self.project, self.name))
+
+    def in_use(self) -> dict[str, Task]:
+        """What the study would run now, by the folder of its record; empty where that cannot be known."""
+        study, card = self.study, self.card
+        return in_use(self.project, study, card) if study and card else {}

@@ -11,14 +11,12 @@ from pathlib import Path
 from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import holder_of, read_json, remove_folder
+from pipeline.records.fingerprint import difference
+from pipeline.records.project import Project
+from pipeline.records.recorded import MEND, Task, folders, is_finished, read
 from pipeline.stages import leftovers, weights
-from pipeline.stages.current import facts_of, in_use
-from pipeline.stages.fingerprint import difference
-from pipeline.stages.history import is_finished
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import MEND, folders, read
+from pipeline.stages.freshness import facts_of, in_use
 from pipeline.stages.running import held_alone
-from pipeline.stages.task import Task
 
 # Folders of nothing but workers' logs, by what made them.
 LOGS = {"replay": "a replay keeps its verdicts elsewhere", "search": "the logs of a search's workers"}

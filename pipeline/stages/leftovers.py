@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import PipelineError
 from pipeline.files import is_alive, is_locked, write_bytes
-from pipeline.stages.project import Project
+from pipeline.records.project import Project
 
 MAX_NAMED = 8
 # As `files`, the MLflow store and the training processes name what is not whole yet.

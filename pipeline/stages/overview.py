@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.ledger import Ledger
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
 from pipeline.stages.progress import in_words
-from pipeline.stages.project import Project
 from pipeline.trial import Outcome
 
 FILES = {

@@ -12,8 +12,8 @@ import numpy as np
 from pipeline import data
 from pipeline.errors import StoreError, printable
 from pipeline.files import digest
-from pipeline.stages.project import Project
-from pipeline.stages.rows import write_rows
+from pipeline.records.project import Project
+from pipeline.records.rows import write_rows
 from pipeline.study import check_name
 from pipeline.tracking.registry import Champion, champion, fetch_card, fetch_model, latest_version, version_of
 from pipeline.training import serving

@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline import data
 from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
-from pipeline.stages import fingerprint
-from pipeline.stages.project import Project
+from pipeline.records import fingerprint
+from pipeline.records.project import Project
 from pipeline.stages.running import examine
 from pipeline.study import Study
 

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError, StoreError, StudyError, printable
 from pipeline.files import holder_of, write_json
-from pipeline.ledger import Ledger
-from pipeline.stages import leftovers, recorded, results, views
-from pipeline.stages.current import Looked, facts_of
-from pipeline.stages.history import DONE
+from pipeline.records import recorded
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
+from pipeline.records.recorded import DONE, Recorded, Task
+from pipeline.stages import leftovers, results, views
+from pipeline.stages.freshness import Looked, facts_of
 from pipeline.stages.leftovers import Finding, from_error, listed
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import Recorded
 from pipeline.stages.running import bench_of, held_alone
-from pipeline.stages.task import Task
 from pipeline.tracking import mlflow_view, registry
 from pipeline.tracking.entry import StageFacts
 from pipeline.tracking.store import answering

@@ -11,13 +11,13 @@ from typing import Any
 
 from pipeline import seeds
 from pipeline.errors import DataError, StoreError, StudyError, shortened
-from pipeline.ledger import Ledger
+from pipeline.records import fingerprint
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
-from pipeline.stages import fingerprint
-from pipeline.stages.project import Project
 from pipeline.stages.running import Bench, open_bench, open_pool
 from pipeline.stages.search import tables_of
-from pipeline.stages.task import Task
 from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
 from pipeline.study import Arm
 from pipeline.tracking.entry import place_of

@@ -11,10 +11,10 @@ from pipeline import report as writing
 from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import read_json, write_json, write_text
+from pipeline.records.project import Project
+from pipeline.records.rows import plain
 from pipeline.space import Choice
 from pipeline.stages.freshness import check_count, check_evidence, check_trials, whole
-from pipeline.stages.project import Project
-from pipeline.stages.rows import plain
 from pipeline.stages.running import open_bench
 from pipeline.stages.views import MLFLOW, deliver_owed, owed
 from pipeline.study import Study

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.files import digest, read_json, sha256, write_json
-from pipeline.stages.project import Project
+from pipeline.records.project import Project
 
 STATE = "repro.json"
 MEND = "Remove it: what is recorded is not trained again."

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from pipeline.errors import DataError, StoreError
 from pipeline.files import read_json, write_text
+from pipeline.records.project import Project
+from pipeline.records.recorded import MEND, Recorded
+from pipeline.records.rows import read_rows
 from pipeline.stages import baseline, search
+from pipeline.stages.evidence import candidates
 from pipeline.stages.leftovers import Finding
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import MEND, Recorded
 from pipeline.stages.report import report
-from pipeline.stages.rows import read_rows
-from pipeline.stages.selection import candidates
 from pipeline.study import Study
+from pipeline.trial import Outcome
 
 ON_VAL = ("val_loss", "val_accuracy")
 MEASURED = ("arm", "number", "repeat", *ON_VAL, "score")
@@ -33,7 +34,7 @@ def check(project: Project, study: Study, records: Sequence[Recorded]) -> Iterat
         yield from _unlike(project, folder, "search", search.files_of(study, arms))
     for one in records:
         if one.task.stage == "confirm" and one.told:
-            yield from _confirmed(project, study, folder, one)
+            yield from _confirmed(project, study, one, told.get("baseline"))
     yield from _reported(project, folder)
 
 
@@ -48,8 +49,11 @@ def _unlike(project: Project, folder: Path, stage: str, files: Mapping[str, str]
             yield Finding(f"{path.relative_to(project.root)} {what}.", cure, partial(write_text, path, text))
 
 
-def _confirmed(project: Project, study: Study, folder: Path, one: Recorded) -> Iterator[Finding]:
+def _confirmed(
+    project: Project, study: Study, one: Recorded, plain: Sequence[Outcome] | None
+) -> Iterator[Finding]:
     """confirm.csv, beside the record and, in what the test split gave, beside winner/evidence.json."""
+    folder = project.folder(study.name)
     path, winner = folder / "confirm.csv", folder / "winner" / "evidence.json"
     cure = f"Run: dvc repro --force confirm@{study.name}"
     for missing in (each for each in (path, winner) if not each.is_file()):
@@ -57,8 +61,10 @@ def _confirmed(project: Project, study: Study, folder: Path, one: Recorded) -> I
         return
     try:
         rows, evidence = read_rows(path), read_json(winner, MEND)
-        measured = {tuple(row[name] for name in MEASURED) for row in rows if row["role"] != "baseline"}
-        is_same = measured == _expected(study, one, folder)
+        measured = {
+            tuple(row[name] for name in MEASURED) for row in rows if plain or row["role"] != "baseline"
+        }
+        is_same = measured == {*_expected(study, one, folder), *_measured("", "", plain or ())}
         for role, name in (("baseline", "baseline"), ("candidate-1", "winner")):
             tested = [float(row["test_accuracy"]) for row in rows if row["role"] == role]
             is_same = is_same and tested == evidence[name]["test_accuracies"]
@@ -74,13 +80,19 @@ def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]
     repeats, outcomes = one.task.repeats, one.told or []
     found = candidates(study, folder / "trials.csv")
     groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
-    rows = [
-        (one.arm, one.number, repeat, *(outcome.metrics.get(name, "") for name in ON_VAL), outcome.score)
+    return {
+        row
         for one, group in zip(found, groups, strict=True)
         if all(outcome.state == "complete" for outcome in group)
-        for repeat, outcome in enumerate(group)
-    ]
-    return {tuple(map(str, row)) for row in rows}
+        for row in _measured(one.arm, one.number, group)
+    }
+
+
+def _measured(arm: str, number: int | str, outcomes: Sequence[Outcome]) -> Iterator[tuple[str, ...]]:
+    """The cells of a configuration's repeats that a record says."""
+    for repeat, outcome in enumerate(outcomes):
+        on_val = (outcome.metrics.get(name, "") for name in ON_VAL)
+        yield tuple(map(str, (arm, number, repeat, *on_val, outcome.score)))
 
 
 def _reported(project: Project, folder: Path) -> Iterator[Finding]:

@@ -13,13 +13,13 @@ from typing import Any
 from pipeline.data import load_card
 from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest, held, write_json, write_text
-from pipeline.ledger import Ledger
+from pipeline.records import fingerprint, recorded
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
+from pipeline.records.recorded import FACTS, LEDGER, STUDY, TASK, Recorded, Task
 from pipeline.search import Engine, Loop, Rules
-from pipeline.stages import failures, fingerprint, history, views
+from pipeline.stages import failures, views
 from pipeline.stages.progress import Progress
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import FACTS, LEDGER, STUDY, TASK, Recorded
-from pipeline.stages.task import Task
 from pipeline.study import DataShape, Study
 from pipeline.tracking.entry import environment
 from pipeline.tracking.live import Live
@@ -134,39 +134,37 @@ def run(
     key = fingerprint.key(facts)
     folder = bench.project.work(bench.study.name) / task.folder_name(key)
     ledger = Ledger(folder / LEDGER)
-    recorded = dict(ledger.outcomes)
+    known = dict(ledger.outcomes)
     write_json(folder / FACTS, facts)
     write_json(folder / TASK, task.as_dict())
     write_text(folder / STUDY, bench.study.text)
-    bench.progress.say(history.sentence(task.stage, task.arm, folder, facts, len(recorded), task.num_trials))
+    bench.progress.say(recorded.sentence(task.stage, task.arm, folder, facts, len(known), task.num_trials))
     bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
-    watch = _Watch(task, ledger, recorded, bench.progress)
+    watch = _Watch(task, ledger, known, bench.progress)
     limit = 1 if task.repeats else min(failures.MOST, task.num_trials)
     with (
         nullcontext(pool) if pool else open_pool(bench, task, folder) as workers,
-        views.shown(bench, Recorded(folder, task, facts, recorded, bench.study.text, {})) as shown,
+        views.shown(bench, Recorded(folder, task, facts, known, bench.study.text, {})) as shown,
     ):
         watch.views = shown
-        is_new = not recorded and not task.repeats
+        is_new = not known and not task.repeats
         keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new)
-        trainer = VirtualTrainer(workers, bench.cost, recorded, str(ledger.path))
+        trainer = VirtualTrainer(workers, bench.cost, known, str(ledger.path))
         loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
         outcomes = loop.run()
         keeper.flush()
-    history.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
+    recorded.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
 
 
 class _Watch:
     """Stands between the loop and those who record: the ledger first, then its views."""
 
-    def __init__(
-        self, task: Task, ledger: Ledger, recorded: Mapping[int, Outcome], progress: Progress
-    ) -> None:
-        self._task, self._ledger, self._recorded = task, ledger, recorded
+    def __init__(self, task: Task, ledger: Ledger, known: Mapping[int, Outcome], progress: Progress) -> None:
+        self._task, self._ledger, self._recorded = task, ledger, known
         self._progress = progress
         self._began = time.monotonic()
-        self._before = max(ledger.elapsed_seconds, history.elapsed_seconds(ledger.path.parent))
+        self._before = max(ledger.elapsed_seconds, recorded.elapsed_seconds(ledger.path.parent))
         self.views: Sequence[Live] = ()
 
     def keep(self, outcome: Outcome) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from pipeline.engines import Assignment, open_engine
 from pipeline.files import write_text
+from pipeline.records.fingerprint import BUDGET
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
+from pipeline.records.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.space import Configuration
-from pipeline.stages.fingerprint import BUDGET
-from pipeline.stages.project import Project
-from pipeline.stages.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
-from pipeline.stages.task import Task
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import shortened
 from pipeline.files import digest
-from pipeline.stages import fingerprint
-from pipeline.stages.project import Project
-from pipeline.stages.recorded import Recorded, readable
-from pipeline.stages.task import Task
+from pipeline.records import fingerprint
+from pipeline.records.project import Project
+from pipeline.records.recorded import Recorded, Task, readable
 from pipeline.tracking.entry import Entry, StageFacts, entry_of
 from pipeline.tracking.live import DONE, INTERRUPTED, INTERRUPTED_SECONDS, Live, View
 from pipeline.trial import Outcome

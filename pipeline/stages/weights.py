@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import StoreError
+from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
 from pipeline.stages.running import Bench, open_pool
-from pipeline.stages.task import Task
 from pipeline.study import Learner
 from pipeline.trial import Outcome
 from pipeline.workers import VirtualTrainer

@@ -3,8 +3,7 @@
 study = load(Path("studies/mnist-mlp/study.toml"), LEARNERS)
 """
 
-from pipeline.study.definition import Arm, Baseline, Study
-from pipeline.study.learner import DataShape, Direction, Learner, Learners
+from pipeline.study.definition import Arm, Baseline, DataShape, Direction, Learner, Learners, Study
 from pipeline.study.reading import check_name, load, parse, template
 from pipeline.study.tables import Confirm, Dataset, Objective, Search, Split
 

@@ -12,8 +12,7 @@ from typing import Any
 from pipeline.errors import Problem, StudyError, as_key, nearest, shortened
 from pipeline.space import Dimension, Space, defaults
 from pipeline.study.checks import COMPARABLE, Draft, admitted, problems_between
-from pipeline.study.definition import Baseline, Study
-from pipeline.study.learner import Learner, Learners
+from pipeline.study.definition import Baseline, Learner, Learners, Study
 from pipeline.study.messages import read
 from pipeline.study.tables import CENTRE, StudyFile
 

@@ -40,7 +40,7 @@ def place_of(stage: str, key: str, arm: str) -> dict[str, str]:
     return {"study.stage": stage, "study.key": key, "study.arm": arm}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StageFacts:
     """What the parent run of a stage says.
 

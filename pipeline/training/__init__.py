@@ -1,6 +1,6 @@
 """How models are trained: plain fit, or a compiled epoch. Doors to Keras and what it runs on."""
 
-from pipeline.training.machine import (
+from pipeline.training.surroundings import (
     BACKENDS,
     THREADS,
     accelerators,

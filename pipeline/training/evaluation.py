@@ -12,8 +12,8 @@ from pipeline.errors import StoreError
 from pipeline.space import Configuration
 from pipeline.training.fit import sha256
 from pipeline.training.framework import set_up
-from pipeline.training.machine import THREADS
 from pipeline.training.program import Builder, Shape
+from pipeline.training.surroundings import THREADS
 
 # The smallest probability of a float32 softmax that has not sunk to zero.
 TINY = float(np.finfo(np.float32).tiny)

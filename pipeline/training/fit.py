@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, pi
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import seeds
+from pipeline.space import Configuration
 from pipeline.training.program import Builder, SeedOf
-from pipeline.training.schedule import compile_as_configured, learning_rate
 from pipeline.trial import Metrics, Trial
+
+if TYPE_CHECKING:
+    import keras
+
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -139,3 +144,38 @@ def seed_of(study_seed: int, trial: Trial) -> SeedOf:
 def shuffled(study_seed: int, trial: Trial, epoch: int, num_images: int) -> NDArray[np.int64]:
     """The order of the training images in one epoch of one trial: a permutation of (num_images,)."""
     return seeds.generator(study_seed, *trial.chance, "order", epoch).permutation(num_images)
+
+
+LOSS = "sparse_categorical_crossentropy"
+
+
+def compile_as_configured(model: keras.Model, configuration: Configuration) -> bool:
+    """Give a model that has none the optimizer and the loss of the study; whether it had none.
+
+    One that its builder has compiled keeps its own, rate and all.
+    """
+    import keras
+
+    if model.compiled:
+        return False
+    model.compile(
+        optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
+        loss=LOSS,
+        metrics=["accuracy"],
+        # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
+        # other way to be fast; "auto" leaves out the layers that cannot be compiled.
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
+    )
+    return True
+
+
+def learning_rate(configuration: Configuration, epoch: int, num_epochs: int) -> float:
+    """The rate of one epoch, from 1 to `num_epochs`: constant, or falling from the given rate towards zero.
+
+    Source: Loshchilov and Hutter (2017), "SGDR: Stochastic Gradient Descent with Warm Restarts", section 3,
+        equation 5 without restarts, one step an epoch: it needs no count of steps, and the last epoch trains.
+    """
+    rate = float(configuration["learning_rate"])
+    if configuration["schedule"] == "constant":
+        return rate
+    return rate * (1 + cos(pi * (epoch - 1) / num_epochs)) / 2

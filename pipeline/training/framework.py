@@ -13,9 +13,9 @@ import numpy as np
 
 from pipeline import data
 from pipeline.errors import StudyError
-from pipeline.training.machine import accelerators, backend, slots
 from pipeline.training.program import Builder, Program
 from pipeline.training.scored import OF_CLASSES, Scored
+from pipeline.training.surroundings import accelerators, backend, slots
 
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
 

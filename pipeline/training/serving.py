@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Problem, StoreError
-from pipeline.training import variables
+from pipeline.training import surroundings
 from pipeline.training.framework import hold_keras
 
 # TensorFlow itself takes 1.1 GiB of data; weights are read, then copied, and never packed.
@@ -50,7 +50,7 @@ def ask(model_path: Path, images: NDArray[np.uint8], num_classes: int, folder: P
         capture_output=True,
         text=True,
         errors="replace",
-        env=variables.of_child(ENVIRONMENT),
+        env=surroundings.of_child(ENVIRONMENT),
         check=False,
     )
     if done.returncode:

@@ -5,7 +5,7 @@ with LocalPool(settings, places(num_trials), folder) as pool:
 """
 
 from pipeline.workers.clock import VirtualTrainer, WorkerPool
-from pipeline.workers.limits import places
 from pipeline.workers.pool import LocalPool
+from pipeline.workers.process import places
 
 __all__ = ["LocalPool", "VirtualTrainer", "WorkerPool", "places"]

@@ -15,7 +15,7 @@ from typing import Self
 
 from pipeline.errors import DataError, Problem, StoreError
 from pipeline.trial import OUT_OF_TIME, EpochResult, Trial
-from pipeline.workers import limits
+from pipeline.workers import process
 from pipeline.workers.process import Message, Worker, launch
 
 # One in work, one waiting, so that a worker never idles while the coordinator thinks: of each of its trials
@@ -82,9 +82,9 @@ class LocalPool:
         self._jobs: dict[int, _Job] = {}
         self._tokens: dict[int, _Job] = {}
         self._num_tokens = 0
-        self._silence_seconds = limits.silence_seconds()
+        self._silence_seconds = process.silence_seconds()
         self._trial_minutes = trial_minutes
-        self._memory_bytes = limits.memory_bytes()
+        self._memory_bytes = process.memory_bytes()
         # Seconds in which this process listened: a stop of its own is not its workers' silence.
         self._listened = 0.0
         self._inbox: queue.Queue[tuple[int, subprocess.Popen[str], Message | None]] = queue.Queue()

@@ -27,7 +27,7 @@ from pipeline import files
 from pipeline.data import load_card
 from pipeline.errors import DataError, PipelineError
 from pipeline.trial import At, Metrics, Trial, is_over, scored_epoch
-from pipeline.workers import limits
+from pipeline.workers import process
 
 if TYPE_CHECKING:
     from pipeline.training.program import Program
@@ -150,7 +150,7 @@ class Worker:
     def _fail(self, number: int, epoch: int, error: Exception, is_accident: bool = False) -> None:
         first_line = next(iter(str(error).splitlines()), "")
         reason = f"{type(error).__name__}: {first_line[:300]}{_place(error)}"
-        if is_accident or limits.is_accident(error):
+        if is_accident or process.is_accident(error):
             # Nobody knows what is left whole in here: the trial is tried again in a new process.
             self._say({"said": "broken", "reason": reason})
             os._exit(1)
@@ -253,7 +253,7 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     _check_data(settings)
     program, device = learners.open_program(settings)
     if settings["memory_bytes"] is not None:
-        limits.hold_to(settings["memory_bytes"])
+        process.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
     score = Score(*settings["score"]) if "score" in settings else Score()

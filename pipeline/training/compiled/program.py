@@ -14,10 +14,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.fit import Fit, Split, predict, save_weights, seed_of, sha256, shuffled
-from pipeline.training.machine import backend
+from pipeline.training.fit import (
+    Fit,
+    Split,
+    compile_as_configured,
+    learning_rate,
+    predict,
+    save_weights,
+    seed_of,
+    sha256,
+    shuffled,
+)
 from pipeline.training.program import Builder
-from pipeline.training.schedule import compile_as_configured, learning_rate
+from pipeline.training.surroundings import backend
 from pipeline.trial import Metrics, Trial
 
 _log = logging.getLogger(__name__)

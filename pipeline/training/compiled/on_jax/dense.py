@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.space import Configuration
-from pipeline.training.compiled.on_jax import adam, sweep
+from pipeline.training.compiled.on_jax import passes
 from pipeline.training.program import Builder, SeedOf, Shape
 
 ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
@@ -39,7 +39,7 @@ def padded(units: int) -> int:
 class Epochs:
     """Epochs of networks, a program for each depth, activation, padded width, batch size, use of dropout."""
 
-    def __init__(self, resident: sweep.Resident) -> None:
+    def __init__(self, resident: passes.Resident) -> None:
         self.resident = resident
         self._alone: dict[Kind, Any] = {}
         self._together: dict[Kind, Any] = {}
@@ -83,7 +83,7 @@ class Network:
         self._widths = [prod(shape), *[units] * depth, num_classes]
         wide = [prod(shape), *[padded(units)] * depth, num_classes]
         names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
-        self.trained: Any = adam.fresh(_initial(names, self._widths, wide, seed_of))
+        self.trained: Any = passes.fresh(_initial(names, self._widths, wide, seed_of))
         self._epochs = epochs
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
@@ -103,7 +103,7 @@ class Network:
         """What its epoch is handed beside its weights, as numpy values."""
         return {**self._numbers, "learning_rate": np.float32(learning_rate)}
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> passes.Sums:
         """Train for one epoch.
 
         Args:
@@ -146,15 +146,15 @@ def _epoch(
     activation: str,
     has_dropout: bool,
     batch_size: int,
-    resident: sweep.Resident,
-    trained: adam.Trained,
+    resident: passes.Resident,
+    trained: passes.Trained,
     order: Any,
     steps_done: Any,
     numbers: Any,
-) -> tuple[adam.Trained, sweep.Sums]:
+) -> tuple[passes.Trained, passes.Sums]:
     def step(
-        trained: adam.Trained, pixels: Any, labels: Any, counts: Any, index: Any
-    ) -> tuple[adam.Trained, sweep.Judged]:
+        trained: passes.Trained, pixels: Any, labels: Any, counts: Any, index: Any
+    ) -> tuple[passes.Trained, passes.Judged]:
         count = steps_done + index
 
         def dropped(hidden: Any, layer: int) -> Any:
@@ -166,33 +166,33 @@ def _epoch(
         def mean(variables: list[Any]) -> tuple[Any, Any]:
             logits = _logits(variables, activation, pixels, numbers, dropped if has_dropout else None)
             losses = jnp.where(counts, _entropies(jax.nn.softmax(logits), labels), 0).sum()
-            return losses / counts.sum(), (losses, sweep.right(logits, labels, counts))
+            return losses / counts.sum(), (losses, passes.right(logits, labels, counts))
 
         (_, judged), gradients = jax.value_and_grad(mean, has_aux=True)(trained.variables)
-        return adam.updated(trained, gradients, numbers["learning_rate"], count), judged
+        return passes.updated(trained, gradients, numbers["learning_rate"], count), judged
 
-    trained, sums = sweep.train(resident, order, batch_size, trained, step)
+    trained, sums = passes.train(resident, order, batch_size, trained, step)
 
-    def judge(pixels: Any, labels: Any, counts: Any) -> sweep.Judged:
+    def judge(pixels: Any, labels: Any, counts: Any) -> passes.Judged:
         probabilities = jax.nn.softmax(_logits(trained.variables, activation, pixels, numbers, None))
         losses = jnp.where(counts, _entropies(probabilities, labels), 0)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
-        return losses.sum(), sweep.right(probabilities, labels, counts)
+        return losses.sum(), passes.right(probabilities, labels, counts)
 
-    return trained, (*sums, *sweep.validate(resident, judge))
+    return trained, (*sums, *passes.validate(resident, judge))
 
 
 def _epochs(
     activation: str,
     has_dropout: bool,
     batch_size: int,
-    resident: sweep.Resident,
-    trained: adam.Trained,
+    resident: passes.Resident,
+    trained: passes.Trained,
     is_active: Any,
     orders: Any,
     steps_done: Any,
     numbers: Any,
-) -> tuple[adam.Trained, sweep.Sums]:
+) -> tuple[passes.Trained, passes.Sums]:
     """`_epoch` of every seat, all arguments but the images along a first axis; only active ones change."""
     one = partial(_epoch, activation, has_dropout, batch_size, resident)
     new, sums = jax.vmap(one)(trained, orders, steps_done, numbers)

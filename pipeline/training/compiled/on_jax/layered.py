@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.compiled.on_jax import sweep
+from pipeline.training.compiled.on_jax import passes
 
 LOSS = "sparse_categorical_crossentropy"
 # What an optimizer may do beside its steps, which nothing here does.
@@ -41,7 +41,7 @@ class Layered:
     # Not one call for all steps, as in `dense`: inside of a loop XLA leaves the slopes of convolutions as
     # it finds them, and on a CPU they then take five times as long.
 
-    def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
+    def __init__(self, resident: passes.Resident, model: keras.Model, batch_size: int) -> None:
         self._model = model
         self._resident = resident
         self._batch_size = batch_size
@@ -60,7 +60,7 @@ class Layered:
         order: NDArray[np.int64],
         epochs_done: int,  # noqa: ARG002  its optimizer counts its steps
         learning_rate: float | None,
-    ) -> sweep.Sums:
+    ) -> passes.Sums:
         """Train for one epoch.
 
         Args:
@@ -69,7 +69,7 @@ class Layered:
         """
         if self._rate is not None and learning_rate is not None:
             self._state[2][self._rate] = jnp.float32(learning_rate)
-        sums, indices = sweep.nothing(), jnp.asarray(order, jnp.int32)
+        sums, indices = passes.nothing(), jnp.asarray(order, jnp.int32)
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
         for first in range(0, len(order), self._batch_size):
             rows = indices[first : first + self._batch_size]
@@ -91,15 +91,15 @@ class Layered:
                 variable.assign(value)
         return self._model
 
-    def _validated(self, state: Any, resident: sweep.Resident) -> sweep.Judged:
-        def judge(pixels: Any, labels: Any, counts: Any) -> sweep.Judged:
+    def _validated(self, state: Any, resident: passes.Resident) -> passes.Judged:
+        def judge(pixels: Any, labels: Any, counts: Any) -> passes.Judged:
             probabilities, losses, added, _ = self._called(state[0], state[1], pixels, labels, training=False)
             loss = jnp.where(counts, losses, 0).sum() + added * counts.sum()
-            return loss, sweep.right(probabilities, labels, counts)
+            return loss, passes.right(probabilities, labels, counts)
 
-        return sweep.validate(resident, judge)
+        return passes.validate(resident, judge)
 
-    def _stepped(self, state: Any, sums: Any, resident: sweep.Resident, rows: Any) -> tuple[Any, Any]:
+    def _stepped(self, state: Any, sums: Any, resident: passes.Resident, rows: Any) -> tuple[Any, Any]:
         trainable, others, of_optimizer = state
         pixels, labels = resident.images[rows], resident.labels[rows]
 
@@ -107,7 +107,7 @@ class Layered:
             probabilities, losses, added, changed = self._called(
                 trainable, others, pixels, labels, training=True
             )
-            return losses.mean() + added, (changed, sweep.right(probabilities, labels, True))
+            return losses.mean() + added, (changed, passes.right(probabilities, labels, True))
 
         (loss, (others, hits)), gradients = jax.value_and_grad(mean, has_aux=True)(trainable)
         trainable, of_optimizer = self._model.optimizer.stateless_apply(of_optimizer, gradients, trainable)

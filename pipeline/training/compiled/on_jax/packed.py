@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.training.compiled.on_jax.dense import Epochs, Network
-from pipeline.training.compiled.on_jax.sweep import Sums
+from pipeline.training.compiled.on_jax.passes import Sums
 
 # A network, the order of its training images (num_images,), how many epochs it has done, its learning rate.
 Work = tuple[Network, NDArray[np.int64], int, float]

@@ -2,6 +2,6 @@
 
 from pipeline.training.compiled.on_tensorflow.dense import Epochs, Network
 from pipeline.training.compiled.on_tensorflow.layered import Layered, refusal
-from pipeline.training.compiled.on_tensorflow.sweep import Resident, metrics
+from pipeline.training.compiled.on_tensorflow.passes import Resident, metrics
 
 __all__ = ["Epochs", "Layered", "Network", "Resident", "metrics", "refusal"]

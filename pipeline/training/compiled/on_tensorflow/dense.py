@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.space import Configuration
-from pipeline.training.compiled.on_tensorflow import adam, sweep
+from pipeline.training.compiled.on_tensorflow import passes
 from pipeline.training.program import Builder, SeedOf, Shape
 
 ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
@@ -22,7 +22,7 @@ ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
 class Epochs:
     """Epochs of networks, one trace for each depth, activation and use of dropout."""
 
-    def __init__(self, resident: sweep.Resident) -> None:
+    def __init__(self, resident: passes.Resident) -> None:
         self._resident = resident
         self._functions: dict[tuple[str, bool], Any] = {}
 
@@ -51,7 +51,7 @@ class Network:
         depth = int(configuration["hidden_layers"])
         widths = [prod(shape), *[int(configuration["hidden_units"])] * depth, num_classes]
         names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
-        self._trained = adam.fresh(_initial(names, widths, seed_of))
+        self._trained = passes.fresh(_initial(names, widths, seed_of))
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
         self._numbers = (
@@ -61,7 +61,7 @@ class Network:
         )
         self._epoch = epochs.function(str(configuration["activation"]), dropout > 0)
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> passes.Sums:
         """Train for one epoch.
 
         Args:
@@ -71,7 +71,7 @@ class Network:
         trained = self._trained
         state = (trained.variables, trained.momentums, trained.velocities)
         rate = tf.constant(learning_rate)
-        sums: sweep.Sums = self._epoch(*state, tf.constant(order), steps_done, rate, *self._numbers)
+        sums: passes.Sums = self._epoch(*state, tf.constant(order), steps_done, rate, *self._numbers)
         return sums
 
     @property
@@ -98,7 +98,7 @@ def _initial(names: list[str], widths: list[int], seed_of: SeedOf) -> list[Any]:
 
 
 def _epoch(
-    resident: sweep.Resident,
+    resident: passes.Resident,
     activation: str,
     has_dropout: bool,
     variables: Any,
@@ -110,10 +110,10 @@ def _epoch(
     batch_size: Any,
     dropout: Any,
     dropout_seeds: Any,
-) -> sweep.Sums:
-    trained = adam.Trained(variables, momentums, velocities)
+) -> passes.Sums:
+    trained = passes.Trained(variables, momentums, velocities)
 
-    def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
+    def step(pixels: Any, labels: Any, index: Any) -> passes.Judged:
         count = steps_done + index
 
         def dropped(hidden: Any, layer: int) -> Any:
@@ -125,15 +125,15 @@ def _epoch(
         losses, slopes = _entropies(logits, labels)
         slopes /= tf.cast(tf.size(labels), tf.float32)
         gradients = tape.gradient(logits, variables, output_gradients=slopes)
-        adam.update(trained, gradients, learning_rate, count)
-        return tf.reduce_sum(losses), sweep.right(logits, labels)
+        passes.update(trained, gradients, learning_rate, count)
+        return tf.reduce_sum(losses), passes.right(logits, labels)
 
-    def judge(pixels: Any, labels: Any) -> sweep.Judged:
+    def judge(pixels: Any, labels: Any) -> passes.Judged:
         logits = _logits(variables, activation, pixels, None)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
-        return tf.reduce_sum(_entropies(logits, labels)[0]), sweep.right(tf.nn.softmax(logits), labels)
+        return tf.reduce_sum(_entropies(logits, labels)[0]), passes.right(tf.nn.softmax(logits), labels)
 
-    return (*sweep.train(resident, order, batch_size, step), *sweep.validate(resident, judge))
+    return (*passes.train(resident, order, batch_size, step), *passes.validate(resident, judge))
 
 
 def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:

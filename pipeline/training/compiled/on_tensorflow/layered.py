@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.training.compiled.on_tensorflow import adam, sweep
-from pipeline.training.schedule import LOSS
+from pipeline.training.compiled.on_tensorflow import passes
+from pipeline.training.fit import LOSS
 
 # Adam's settings that may be anything, the rate as long as it is a number.
 FREE = ("name", "learning_rate")
@@ -48,13 +48,13 @@ class Layered:
         model: compiled with sparse cross-entropy.
     """
 
-    def __init__(self, resident: sweep.Resident, model: keras.Model, batch_size: int) -> None:
+    def __init__(self, resident: passes.Resident, model: keras.Model, batch_size: int) -> None:
         self.model = model
         self._resident = resident
         self._batch_size = batch_size
         variables = [variable.value for variable in model.trainable_variables]
         # The fused operation takes a quarter less time than the optimizer's own.
-        self._adam = adam.fresh(variables) if _is_plain_adam(model.optimizer) else None
+        self._adam = passes.fresh(variables) if _is_plain_adam(model.optimizer) else None
         self._variables = variables
         if self._adam is None:
             # Not in the call: a variable can be made in the first trace alone.
@@ -63,7 +63,7 @@ class Layered:
         signature = (tf.TensorSpec(resident.labels.shape, tf.int64), *numbers)
         self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float | None) -> sweep.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float | None) -> passes.Sums:
         """Train for one epoch.
 
         Args:
@@ -76,7 +76,7 @@ class Layered:
             self.model.optimizer.learning_rate = learning_rate
         steps_done = epochs_done * -(-len(order) // self._batch_size)
         numbers = (tf.constant(steps_done), tf.constant(learning_rate))
-        sums: sweep.Sums = self._epoch(tf.constant(order), *numbers)
+        sums: passes.Sums = self._epoch(tf.constant(order), *numbers)
         return sums
 
     @property
@@ -85,29 +85,29 @@ class Layered:
         weights: list[NDArray[Any]] = self.model.get_weights()
         return weights
 
-    def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> sweep.Sums:
-        def step(pixels: Any, labels: Any, index: Any) -> sweep.Judged:
+    def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> passes.Sums:
+        def step(pixels: Any, labels: Any, index: Any) -> passes.Judged:
             with tf.GradientTape() as tape:
                 loss, hits = self._mean(pixels, labels, training=True)
             gradients = tape.gradient(loss, self._variables)
             if self._adam is not None:
-                adam.update(self._adam, gradients, learning_rate, steps_done + index)
+                passes.update(self._adam, gradients, learning_rate, steps_done + index)
             else:
                 self.model.optimizer.apply(gradients, self.model.trainable_variables)
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
-        def judge(pixels: Any, labels: Any) -> sweep.Judged:
+        def judge(pixels: Any, labels: Any) -> passes.Judged:
             loss, hits = self._mean(pixels, labels, training=False)
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         batch_size = tf.constant(self._batch_size)
-        trained = sweep.train(self._resident, order, batch_size, step)
-        return (*trained, *sweep.validate(self._resident, judge))
+        trained = passes.train(self._resident, order, batch_size, step)
+        return (*trained, *passes.validate(self._resident, judge))
 
-    def _mean(self, pixels: Any, labels: Any, training: bool) -> sweep.Judged:
+    def _mean(self, pixels: Any, labels: Any, training: bool) -> passes.Judged:
         """The loss that Keras' fit minimizes, and how many images are right."""
         probabilities = self.model(pixels, training=training)
         losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         # Beside the cross-entropy: what layers add of their own, as regularizers do.
         loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
-        return loss, sweep.right(probabilities, labels)
+        return loss, passes.right(probabilities, labels)

@@ -18,13 +18,13 @@ CODE = ("seeds.py", "space.py", "trial.py", "search.py", "learners", "training",
 PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
 # The stages whose results are trained: they depend on the machine too, and on CODE beside code of their own.
 TRAINED: Mapping[str, tuple[str, ...]] = {
-    "baseline": ("stages/baseline.py", "stages/rows.py"),
-    "search": ("stages/search.py", "stages/rows.py"),
+    "baseline": ("stages/baseline.py", "records/rows.py"),
+    "search": ("stages/search.py", "records/rows.py"),
     "confirm": (
         "stages/champion.py",
         "stages/confirm.py",
         "stages/evidence.py",
-        "stages/rows.py",
+        "records/rows.py",
         "stages/selection.py",
         "stages/weights.py",
         "statistics.py",
@@ -34,7 +34,7 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
 MADE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prepare": (("data", "seeds.py", "stages/prepare.py"), ("mlxtend", "numpy", "pillow")),
     "report": (
-        ("report", "report/page.html.j2", "seeds.py", "statistics.py", "stages/report.py", "stages/rows.py"),
+        ("report", "report/page.html.j2", "seeds.py", "statistics.py", "stages/report.py", "records/rows.py"),
         ("jinja2", "optuna", "pandas", "plotly", "scikit-learn"),
     ),
 }
