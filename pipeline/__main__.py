@@ -152,8 +152,8 @@ def confirm(name: str) -> None:
     from pipeline.stages.confirm import confirm as run
 
     champion = run(_project(), name)["champion"]
-    verdict = "is the champion" if champion["granted"] else "is not the champion"
-    click.echo(f"{name}: the winner {verdict}: {champion['reason']}.")
+    decision = "is the champion" if champion["granted"] else "is not the champion"
+    click.echo(f"{name}: the winner {decision}: {champion['reason']}.")
 
 
 @cli.command()
@@ -169,18 +169,18 @@ def report(name: str) -> None:
 @click.argument("name", required=False)
 def status(name: str | None) -> None:
     """What each study has: its stages and its recorded trials."""
-    from pipeline.stages import overview
+    from pipeline.stages import status as between
 
-    _say(overview.status(_project(), name))
+    _say(between.status(_project(), name))
 
 
 @cli.command()
 @click.argument("name")
 def best(name: str) -> None:
     """The best trials so far, also while the search runs."""
-    from pipeline.stages import overview
+    from pipeline.stages import status as between
 
-    _say(overview.best(_project(), name))
+    _say(between.best(_project(), name))
 
 
 @cli.command()

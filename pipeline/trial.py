@@ -27,14 +27,14 @@ class Trial:
         values: the searched values that count here.
         configuration: a value for every hyperparameter; what is not searched is fixed or default.
         epochs: how many epochs a complete trial has.
-        chance: the names under which its seeds are drawn (see `seeds.stream`).
+        seed_path: the names under which its seeds are drawn (see `seeds.stream`).
     """
 
     number: int
     values: Mapping[str, Value]
     configuration: Mapping[str, Value]
     epochs: int
-    chance: tuple[str | int, ...]
+    seed_path: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Outcome:
             "values": dict(self.trial.values),
             "configuration": dict(self.trial.configuration),
             "epochs": self.trial.epochs,
-            "chance": list(self.trial.chance),
+            "seed_path": list(self.trial.seed_path),
             "state": self.state,
             "curve": [dict(metrics) for metrics in self.curve],
             "score": self.score,
@@ -130,7 +130,7 @@ class Outcome:
             record["values"],
             record["configuration"],
             record["epochs"],
-            tuple(record["chance"]),
+            tuple(record["seed_path"]),
         )
         return cls(
             trial,

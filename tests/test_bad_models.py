@@ -20,7 +20,7 @@ from pipeline.records.project import Project
 from pipeline.stages.prepare import prepare
 from pipeline.tracking.entry import StageFacts
 from pipeline.tracking.mlflow_view import MlflowView
-from pipeline.tracking.registry import crown, register_winner
+from pipeline.tracking.registry import promote, register_winner
 
 __all__ = ["study"]
 
@@ -48,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         project.tracking_uri, project.artifacts, facts, model=model, input_example=IMAGES[:2, ..., None],
         fingerprint="f", tags={"data_sha256": card["sha256"]}, metrics={}, requirements=[],
     )  # fmt: skip
-    crown(project.tracking_uri, "tiny", registered.version)
+    promote(project.tracking_uri, "tiny", registered.version)
     np.save(root / "new.npy", IMAGES)
     Image.fromarray(IMAGES[0]).save(root / "=1+1.png")
     [file] = root.rglob("model.keras")

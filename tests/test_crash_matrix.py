@@ -30,7 +30,7 @@ ROWS = [
 # Where there is nothing of an arm's own any more, the points of a stage take turns.
 PLACES = {
     "outputs": [("write", "trials.csv"), ("write", "curves.csv")],
-    "confirm": [("epoch", "confirm"), ("crown",), ("write", "winner"), ("write", "confirm.csv")],
+    "confirm": [("epoch", "confirm"), ("promote",), ("write", "winner"), ("write", "confirm.csv")],
     "report": [("write", "metrics.json"), ("write", "report.md"), ("write", "report.html")],
 }
 # Who is interrupted while MLflow is told goes on telling for a moment, and leaves nothing for the next one.

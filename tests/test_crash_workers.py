@@ -123,7 +123,7 @@ def test_a_stopped_worker_goes_when_its_coordinator_is_killed(coordinator):
 
 def test_memory_is_refused_beyond_the_limit():
     """What is already held stays usable; a process that asks for more gets an error, not the machine."""
-    code = "from pipeline.workers import limits; held = bytearray(2**28); limits.hold_to(2**29)\n"
+    code = "from pipeline.workers import process; held = bytearray(2**28); process.hold_to(2**29)\n"
     code += "more = bytearray(2**26); print('small')\n"
     code += "try: bytearray(2**29)\nexcept MemoryError: print('refused')"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ).stdout

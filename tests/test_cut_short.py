@@ -26,7 +26,7 @@ from pipeline.records import recorded
 from pipeline.records.ledger import Ledger
 from pipeline.records.rows import curve_rows, trial_columns, trial_row, write_rows
 from pipeline.stages import freshness
-from pipeline.stages.evidence import candidates
+from pipeline.stages.conclusion import candidates
 from pipeline.stages.report import _array
 from pipeline.study import DataShape
 from pipeline.tracking.optuna_view import OptunaView
@@ -91,7 +91,7 @@ def test_a_table_cut_at_any_byte_is_refused(results: Path) -> None:
 
 
 def test_json_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
-    """facts.json, task.json, evidence.json: without the last line break a file says the same."""
+    """facts.json, task.json, conclusion.json: without the last line break a file says the same."""
     facts = {"study": {"seed": 7, "name": "näme"}, "data": "ab" * 32, "list": [1, 2.5, None]}
     path = tmp_path / "facts.json"
     write_json(path, facts)

@@ -76,7 +76,7 @@ def test_a_configuration_is_whole(names):
             **trial.values,
             "epochs": trial.epochs,
         }
-        assert trial.chance == ("trial", trial.number)
+        assert trial.seed_path == ("trial", trial.number)
 
 
 @every_engine

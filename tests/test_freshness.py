@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.records import fingerprint
 from pipeline.records.project import Project
 from pipeline.records.recorded import DONE
-from pipeline.stages.freshness import check_evidence, check_search
+from pipeline.stages.freshness import check_conclusion, check_search
 
 pytestmark = pytest.mark.slow
 
@@ -61,8 +61,8 @@ def test_trials_that_the_search_has_not_recorded_are_not_confirmed(ran: Path) ->
 def test_a_report_is_not_written_of_candidates_that_are_none_any_more(ran: Path) -> None:
     """After a search has grown, confirm must choose again."""
     folder, study = ran / "studies/tiny", Project(ran).study("tiny")
-    evidence = json.loads((folder / "winner/evidence.json").read_text())
-    check_evidence(study, folder, evidence)
-    evidence["candidates"][0]["search_score"] = 0.5
+    conclusion = json.loads((folder / "winner/conclusion.json").read_text())
+    check_conclusion(study, folder, conclusion)
+    conclusion["candidates"][0]["search_score"] = 0.5
     with pytest.raises(DataError, match="which is no candidate any more"):
-        check_evidence(study, folder, evidence)
+        check_conclusion(study, folder, conclusion)

@@ -38,7 +38,7 @@ def test_confirm_keeps_the_weights_of_winner_and_baseline_alone(ran: Path) -> No
 
 def test_confirm_trains_again_what_was_removed(ran: Path) -> None:
     """With its own files gone, and the weights of the baseline, confirm gives the same bytes."""
-    names = ("winner/model.weights.h5", "winner/evidence.json", "confirm.csv")
+    names = ("winner/model.weights.h5", "winner/conclusion.json", "confirm.csv")
     places = [ran / "studies/tiny" / name for name in names]
     before = [path.read_bytes() for path in places]
     cleaned(ran)

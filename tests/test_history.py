@@ -11,7 +11,7 @@ from pipeline.files import write_json
 from pipeline.records import fingerprint, recorded
 from pipeline.records.ledger import Ledger
 from pipeline.records.recorded import Task
-from pipeline.stages.running import _Watch
+from pipeline.stages.context import _Watch
 
 FACTS = {"study": {"seed": 1, "space": ["dropout"]}, "data": "d1", "packages": {"keras": "3"}, "code": "c1"}
 

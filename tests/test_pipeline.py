@@ -152,10 +152,10 @@ def test_the_winner_is_a_registered_model(finished: Path) -> None:
 
     client = MlflowClient(f"sqlite:///{finished}/mlruns/mlflow.db")
     [version] = client.search_model_versions("name = 'tiny'")
-    evidence = json.loads((finished / "studies/tiny/winner/evidence.json").read_text())
-    assert json.loads(version.tags["test_accuracies"]) == evidence["winner"]["test_accuracies"]
+    conclusion = json.loads((finished / "studies/tiny/winner/conclusion.json").read_text())
+    assert json.loads(version.tags["test_accuracies"]) == conclusion["winner"]["test_accuracies"]
     aliases = client.get_registered_model("tiny").aliases
-    assert (aliases == {"champion": version.version}) == evidence["champion"]["granted"]
+    assert (aliases == {"champion": version.version}) == conclusion["champion"]["granted"]
 
 
 def test_a_finished_search_is_not_trained_again(finished: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_folder_that_was_moved_away_comes_back(ran: Path) -> None:
     winner = ran / "studies/tiny/winner"
     winner.rename(winner.with_name(f".winner.{dead_pid()}-7.old.aside"))
     assert is_mended(ran, "winner was moved to", "it is put back")
-    assert (winner / "evidence.json").is_file()
+    assert (winner / "conclusion.json").is_file()
 
 
 def test_half_a_line_of_a_record_is_cut_off(ran: Path) -> None:

@@ -36,12 +36,12 @@ def test_result_files_are_written_from_the_record(ran: Path, file: str, harm: Ca
     assert path.read_bytes() == before
 
 
-def test_metrics_follow_from_the_evidence(ran: Path) -> None:
+def test_metrics_follow_from_the_conclusion(ran: Path) -> None:
     """The report is written again."""
     path = ran / "studies/tiny/metrics.json"
     before = path.read_bytes()
     path.write_text("{}")
-    assert is_mended(ran, "metrics.json is not what winner/evidence.json says")
+    assert is_mended(ran, "metrics.json is not what winner/conclusion.json says")
     assert path.read_bytes() == before
 
 
@@ -57,7 +57,7 @@ def test_a_confirm_file_that_was_changed_is_left_to_its_stage(ran: Path, column:
     assert line.endswith("Run: dvc repro --force confirm@tiny")
 
 
-@pytest.mark.parametrize("missing", ["confirm.csv", "winner/evidence.json"])
+@pytest.mark.parametrize("missing", ["confirm.csv", "winner/conclusion.json"])
 def test_what_confirm_wrote_is_missed(ran: Path, missing: str) -> None:
     """Though it is finished."""
     (ran / "studies/tiny" / missing).unlink()

@@ -1,4 +1,4 @@
-"""A recorded trial, trained again, gives its numbers again; where it does not, the verdict says so."""
+"""A recorded trial, trained again, gives its numbers again; where it does not, the decision says so."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fakes import FakePool, loop, outcome, trial
 
 from pipeline.errors import StoreError, StudyError
 from pipeline.records.ledger import Ledger
+from pipeline.stages.comparison import ACCURACY_TOLERANCE, judge
 from pipeline.stages.replay import Again, choose
-from pipeline.stages.verdict import ACCURACY_TOLERANCE, judge
 from pipeline.tracking.entry import place_of
 from pipeline.tracking.mlflow_view import mark_trials
 from pipeline.trial import EpochResult
@@ -56,9 +56,9 @@ def test_other_weights_are_a_difference() -> None:
 def test_one_bit_is_a_difference() -> None:
     """The smallest change of one number differs, from its epoch on; so does another sign of a zero."""
     last_bit = math.nextafter(0.6, 1) - 0.6
-    verdict = judge(WHOLE, moved(moved(WHOLE, 3, 0.1), 2, last_bit), "")
-    assert (verdict.word, verdict.is_good) == ("differs", False)
-    assert verdict.detail == "from epoch 2 on, val_accuracy was 0.6, is 0.6000000000000001 (1.1e-16 apart)"
+    decision = judge(WHOLE, moved(moved(WHOLE, 3, 0.1), 2, last_bit), "")
+    assert (decision.word, decision.is_good) == ("differs", False)
+    assert decision.detail == "from epoch 2 on, val_accuracy was 0.6, is 0.6000000000000001 (1.1e-16 apart)"
     assert judge(outcome(0, 0.0), outcome(0, -0.0), "").word == "differs"
 
 
@@ -77,10 +77,10 @@ def test_one_bit_is_a_difference() -> None:
     ],
 )
 def test_another_ending_is_a_difference(recorded, replayed, said) -> None:
-    """Another state, epoch, reason or set of metrics differs, and the verdict says both."""
-    verdict = judge(recorded, replayed, "")
-    assert verdict.word == "differs"
-    assert said in verdict.detail
+    """Another state, epoch, reason or set of metrics differs, and the decision says both."""
+    decision = judge(recorded, replayed, "")
+    assert decision.word == "differs"
+    assert said in decision.detail
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_another_ending_is_a_difference(recorded, replayed, said) -> None:
 )
 def test_another_fingerprint_is_compared_with_a_tolerance(replayed, said, is_good) -> None:
     """What has changed is named; the largest difference in an accuracy decides, or another ending."""
-    verdict = judge(WHOLE, replayed, "packages.keras")
-    assert (verdict.word, verdict.is_good) == ("not comparable", is_good)
-    assert verdict.detail.startswith("packages.keras changed since; ")
-    assert said in verdict.detail
+    decision = judge(WHOLE, replayed, "packages.keras")
+    assert (decision.word, decision.is_good) == ("not comparable", is_good)
+    assert decision.detail.startswith("packages.keras changed since; ")
+    assert said in decision.detail
 
 
 def test_a_loss_has_no_tolerance() -> None:
@@ -171,7 +171,7 @@ def test_a_trial_is_trained_to_where_it_ended() -> None:
 
 
 def test_mlflow_without_the_run_is_said(tmp_path: Path) -> None:
-    """A verdict for a run that MLflow never got is refused, and the message says how to deliver it."""
+    """A decision for a run that MLflow never got is refused, and the message says how to deliver it."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with pytest.raises(StoreError, match=r"no run of trial 3, 7\. Deliver them, .* study repair toy"):
         mark_trials(uri, "toy", place_of("search", "0123", "arm"), {7: {}, 3: {}})
@@ -216,14 +216,14 @@ def replayed(project: Path, folder: Path, edit, *words: str):
 
 
 def tags(folder: Path) -> dict[str, tuple[str | None, str | None]]:
-    """Verdict and detail of each trial's run, as MLflow's own client reads them."""
+    """Comparison and detail of each trial's run, as MLflow's own client reads them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     [experiment] = client.search_experiments(filter_string="name = 'tiny'")
     found = [run.data.tags for run in client.search_runs([experiment.experiment_id])]
     return {
-        tag["trial.number"]: (tag.get("replay.verdict"), tag.get("replay.detail"))
+        tag["trial.number"]: (tag.get("replay.decision"), tag.get("replay.detail"))
         for tag in found
         if "trial.number" in tag
     }

@@ -61,10 +61,10 @@ def test_no_trial_has_more_weights_than_the_study_allows(settled: Path) -> None:
 
 def test_the_winner_is_judged_by_the_objective(settled: Path) -> None:
     """Macro F1 on test, five fresh seeds against five."""
-    evidence = json.loads((settled / "studies/tiny/winner/evidence.json").read_text())
-    assert evidence["judged"]["metric"] == "test_macro_f1"
-    assert evidence["judged"]["winner"] != evidence["winner"]["test_accuracies"]
-    assert "macro f1" in evidence["champion"]["reason"]
+    conclusion = json.loads((settled / "studies/tiny/winner/conclusion.json").read_text())
+    assert conclusion["judged"]["metric"] == "test_macro_f1"
+    assert conclusion["judged"]["winner"] != conclusion["winner"]["test_accuracies"]
+    assert "macro f1" in conclusion["champion"]["reason"]
 
 
 def test_a_search_that_starts_from_another_says_how_many_trials_it_is_told(settled: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_run_says_what_was_trained_on_what(mlruns, client):
     params = {"learning_rate": "0.01", "hidden_units": "64", "activation": "relu", "epochs": "5"}
     assert run.data.params == params
     tags = run.data.tags
-    assert (tags["trial.number"], tags["trial.chance"]) == ("7", '["trial", 7]')
+    assert (tags["trial.number"], tags["trial.seed_path"]) == ("7", '["trial", 7]')
     assert (tags["study.data_sha256"], tags["mlflow.source.git.commit"]) == ("ab" * 32, "c0ffee")
     [data] = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("digits", "ab" * 18)

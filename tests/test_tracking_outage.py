@@ -28,17 +28,18 @@ pytestmark = [
 RECORD = """
 import sys, time
 from pathlib import Path
-from test_tracking import outcome, tracker
-with tracker(Path(sys.argv[1])) as window:
+from dataclasses import replace
+from test_tracking import FACTS, outcome, tracker
+with tracker(Path(sys.argv[1]), replace(FACTS, arm=sys.argv[4])) as window:
     for number in range(int(sys.argv[2]), int(sys.argv[3])):
         window.put(outcome(number))
 """
 
 
-def recorder(mlruns, first, last):
-    """A process that records the trials `first` to `last`."""
+def recorder(mlruns, first, last, arm=""):
+    """A process that records the trials `first` to `last` of an arm."""
     environment = {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{Path(__file__).parent}"}
-    words = [sys.executable, "-c", RECORD, str(mlruns), str(first), str(last)]
+    words = [sys.executable, "-c", RECORD, str(mlruns), str(first), str(last), arm]
     return subprocess.Popen(words, env=environment)
 
 
@@ -144,7 +145,7 @@ def test_a_killed_stage_leaves_one_run_per_trial(tmp_path):
 
 def test_processes_that_start_at_once_share_a_fresh_store(tmp_path):
     """Four processes that meet a store which is not there yet all find it whole; the schema is made once."""
-    processes = [recorder(tmp_path, 10 * index, 10 * index + 2) for index in range(4)]
+    processes = [recorder(tmp_path, 10 * index, 10 * index + 2, f"arm {index}") for index in range(4)]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     found = trials(MlflowClient(local_uri(tmp_path)))
     assert [number for number, _, _ in found] == [0, 1, 10, 11, 20, 21, 30, 31]

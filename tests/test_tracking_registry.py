@@ -7,7 +7,7 @@ import pytest
 from test_tracking import FACTS, blank, client, local_uri, mlruns, runs, tracker
 
 from pipeline.errors import StoreError
-from pipeline.tracking.registry import champion, crown, fetch_model, register_winner
+from pipeline.tracking.registry import champion, fetch_model, promote, register_winner
 
 __all__ = ["blank", "client", "mlruns"]
 
@@ -105,21 +105,21 @@ def test_a_changed_file_is_not_handed_out(registered, mlruns, tmp_path):
 
 
 def test_there_is_no_champion_before_one_is_crowned(registered, mlruns, tmp_path):
-    """No store, no model and no alias all mean: no champion. A crowned version is the champion."""
+    """No store, no model and no alias all mean: no champion. A promoted version is the champion."""
     uri = local_uri(mlruns)
     assert champion(local_uri(tmp_path / "none"), "toy") is None
     assert champion(uri, "toy") is None
     winner = registered("f1")
     assert champion(uri, "toy") is None
-    crown(uri, "toy", winner.version)
+    promote(uri, "toy", winner.version)
     assert champion(uri, "toy").tags["fingerprint"] == "f1"
 
 
-def test_crowning_an_unknown_version_is_refused(registered, mlruns):
+def test_promotion_an_unknown_version_is_refused(registered, mlruns):
     """A version that does not exist is MLflow's refusal in the project's form."""
     registered("f1")
     with pytest.raises(StoreError, match="MLflow must answer"):
-        crown(local_uri(mlruns), "toy", 99)
+        promote(local_uri(mlruns), "toy", 99)
 
 
 def test_a_registry_that_is_away_is_told_without_its_password():

@@ -74,7 +74,7 @@ def trials(changes=CHANGES, epochs=EPOCHS):
     return [Trial(n, {}, {**plain, **one}, epochs, ("trial", n)) for n, one in enumerate(changes)]
 
 
-class Bench:
+class Context:
     """A trainer's workers, and what they make of the trials."""
 
     def __init__(self, trainer, num_workers, prepared, folder):
@@ -107,18 +107,18 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def benches(prepared, tmp_path_factory):
-    """A function that gives the bench of a trainer with so many workers, each opened once."""
+    """A function that gives the context of a trainer with so many workers, each opened once."""
     with ExitStack() as stack:
         opened = {}
 
-        def bench(trainer, num_workers=2):
+        def context(trainer, num_workers=2):
             key = (trainer, num_workers)
             if key not in opened:
-                opened[key] = Bench(*key, prepared, tmp_path_factory.mktemp(f"{trainer}-{num_workers}"))
+                opened[key] = Context(*key, prepared, tmp_path_factory.mktemp(f"{trainer}-{num_workers}"))
                 stack.enter_context(opened[key].pool)
             return opened[key]
 
-        yield bench
+        yield context
 
 
 def curves(outcomes):
@@ -133,68 +133,68 @@ def curves(outcomes):
 
 
 @pytest.fixture(params=TRAINERS)
-def bench(request, benches):
+def context(request, benches):
     """Two workers of each trainer."""
     return benches(request.param)
 
 
-def test_every_metric_is_there_after_each_epoch(bench):
+def test_every_metric_is_there_after_each_epoch(context):
     """Loss and accuracy on train and val, as plain Python numbers; nothing diverges here."""
-    for one in bench.together:
+    for one in context.together:
         assert (one.state, len(one.curve), one.seconds > 0) == ("complete", EPOCHS, True)
         assert all(set(metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"} for metrics in one.curve)
 
 
-def test_something_is_learnt(bench):
+def test_something_is_learnt(context):
     """The plain network tells bright rows apart: the epochs follow each other, they do not begin anew."""
-    [learnt] = bench.run(trials([{"learning_rate": 0.01}], epochs=8))
+    [learnt] = context.run(trials([{"learning_rate": 0.01}], epochs=8))
     assert learnt.curve[-1]["val_accuracy"] > 0.6
     assert learnt.curve[-1]["loss"] < learnt.curve[0]["loss"]
 
 
-def test_the_same_trial_gives_the_same_curve(bench):
+def test_the_same_trial_gives_the_same_curve(context):
     """Trained again, after others: bit for bit. An equal configuration with another chance differs."""
-    again, other = bench.run(trials(CHANGES[:1] * 2))
-    assert curves([again]) == curves(bench.together[:1])
+    again, other = context.run(trials(CHANGES[:1] * 2))
+    assert curves([again]) == curves(context.together[:1])
     assert curves([other]) != curves([again])
 
 
-def test_neighbours_change_nothing(bench):
+def test_neighbours_change_nothing(context):
     """Alone, one after the other, each trial has the curve that it has beside the others."""
-    assert curves(bench.run(trials(), parallel=1)) == curves(bench.together)
+    assert curves(context.run(trials(), parallel=1)) == curves(context.together)
 
 
-def test_a_configuration_that_cannot_be_trained_is_failed(bench):
+def test_a_configuration_that_cannot_be_trained_is_failed(context):
     """With a reason; its neighbour has the curve that it always has, and the workers live on."""
-    pids = [worker.process.pid for worker in bench.pool._workers]
-    good, bad = bench.run(trials([CHANGES[0], {"activation": "no-such"}]))
+    pids = [worker.process.pid for worker in context.pool._workers]
+    good, bad = context.run(trials([CHANGES[0], {"activation": "no-such"}]))
     assert (good.state, bad.state, bad.curve) == ("complete", "failed", ())
     assert "no-such" in bad.reason
-    assert curves([good]) == curves(bench.together[:1])
-    assert [worker.process.pid for worker in bench.pool._workers] == pids
+    assert curves([good]) == curves(context.together[:1])
+    assert [worker.process.pid for worker in context.pool._workers] == pids
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_one_worker_that_is_killed_gives_what_two_give(benches, trainer):
     """Neither the number of workers nor a death in the middle changes a bit."""
-    bench, seen = benches(trainer, 1), []
+    context, seen = benches(trainer, 1), []
 
     def kill(result):
         seen.append(result)
         if len(seen) == 4:
-            bench.pool._workers[0].process.kill()
+            context.pool._workers[0].process.kill()
 
-    assert curves(bench.run(trials(), watch=kill)) == curves(benches(trainer).together)
-    assert len(list(bench.pool.log_folder.glob("*.log"))) == 1
+    assert curves(context.run(trials(), watch=kill)) == curves(benches(trainer).together)
+    assert len(list(context.pool.log_folder.glob("*.log"))) == 1
 
 
 def test_saved_weights_answer_as_they_did_in_training(benches, prepared):
     """Restored in another process, they have the recorded accuracy on val, and the loss but for rounding."""
     asked, recorded = [], []
     for trainer in ("fit", "compiled", *ON_JAX[: 2 * HAS_JAX]):
-        bench = benches(trainer)
-        for one in bench.together:
-            path = bench.kept / f"{one.trial.number}.weights.h5"
+        context = benches(trainer)
+        for one in context.together:
+            path = context.kept / f"{one.trial.number}.weights.h5"
             asked.append([str(path), dict(one.trial.configuration), one.weights_sha256])
             recorded.append([one.curve[-1]["val_accuracy"], one.curve[-1]["val_loss"]])
     words = [str(prepared), json.dumps(SHAPE), json.dumps(asked)]

@@ -60,7 +60,7 @@ POINTS = {
     "confirm": [
         *((point, "confirm") for point in ("epoch", "result", "tracking")),
         *(("write", name) for name in ("confirm.csv", "winner")),
-        ("crown",),
+        ("promote",),
     ],
     "report": [("write", name) for name in ("metrics.json", "report.md", "report.html")],
 }

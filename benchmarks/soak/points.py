@@ -9,7 +9,7 @@ that time. The points lie in the program's own functions, which are wrapped here
     tell ARM        it is recorded, and the engine has not heard of it
     tracking ARM    its run is half-written in MLflow
     write FILE      the file is whole, but not yet in its place
-    crown           the winner was registered and crowned, and nothing is written
+    promote           the winner was registered and promoted, and nothing is written
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ before(LocalPool, "_tell", ordered, after=True)
 before(Ledger, "append", lambda ledger, *_: come_by("result", place(ledger.path.parent)))
 before(MlflowView, "_fill", lambda view, *_: come_by("tracking", view._facts.arm or view._facts.stage))
 before(Path, "replace", lambda _, target: come_by("write", Path(target).name))
-before(champion, "crown", lambda *_: come_by("crown"), after=True)
+before(champion, "promote", lambda *_: come_by("promote"), after=True)
 before(Live, "close", lambda *_: once_more())
 before(command_line.click, "echo", lambda *_: once_more())
 

@@ -1,6 +1,6 @@
 """Keras networks of images, from raw pixels to class probabilities: what all families have in common.
 
-A new family is a file beside this one, with what `Family` asks for, and its line in NAMES.
+A new family is a file in families/ with what `Family` asks for: it is found there by its name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
+from pipeline.files import code_sha256
+from pipeline.learners import families
 from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Family(Protocol):
-    """What a file of this folder knows of its family, and no other place does.
+    """What a file in families/ knows of its family, and no other place does.
 
     Attributes:
         HYPERPARAMETERS: its own, beside SHARED.
@@ -49,13 +51,11 @@ class Family(Protocol):
         """Whether there is nothing but dense layers on plain pixels: those have an epoch of their own."""
 
 
+FOLDER = Path(families.__file__).parent
 # Each the name of its file; the first is the default.
-NAMES = (
-    "mlp",
-    "cnn",
-)
+NAMES = tuple(sorted((path.stem for path in FOLDER.glob("[!_]*.py")), key=lambda name: (name != "mlp", name)))
 FAMILIES: Mapping[str, Family] = {
-    name: cast("Family", import_module(f"pipeline.learners.{name}")) for name in NAMES
+    name: cast("Family", import_module(f"{families.__name__}.{name}")) for name in NAMES
 }
 SHARED: Mapping[str, Hyperparameter] = {
     "batch_size": Hyperparameter(int, 32, 1, 65_536),
@@ -115,8 +115,8 @@ class Networks:
         return {"kind": "networks"}
 
     def sources(self) -> dict[str, str]:
-        """None beside this package."""
-        return {}
+        """The families' own files, and the SHA-256 of what each says to Python: no other family counts."""
+        return {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in self.names}
 
     def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
         """Nothing: whatever the space holds can be built."""

@@ -186,7 +186,7 @@ def earlier(study: Study, old: Study, path: Path) -> dict[str, list[Told]]:
         if getattr(study, part) != getattr(old, part):
             must = f"must name a study with the same {part}."
             raise StudyError.of(must, old.name, "Its scores do not compare: drop start_from.", where)
-    if study.learner.sources() != old.learner.sources():
+    if study.learner.as_settings() != old.learner.as_settings():
         raise StudyError.of("must name a study of the same model file.", old.name, "Drop start_from.", where)
     if not path.is_file():
         raise StudyError.of(

@@ -9,7 +9,7 @@ from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import as_csv, curve_rows
 from pipeline.search import Listed
-from pipeline.stages.running import Bench, Result, open_bench, run
+from pipeline.stages.context import Context, Result, open_context, run
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Study
 from pipeline.trial import Outcome, Trial
@@ -19,13 +19,13 @@ def baseline(project: Project, name: str) -> Result:
     """Train the baseline; write baseline.csv and baseline-curves.csv.
 
     Raises:
-        StudyError, DataError, StoreError: see `open_bench`.
+        StudyError, DataError, StoreError: see `open_context`.
     """
-    with open_bench(project, name) as bench:
-        result = trained(bench)
-        for file, text in files_of(bench.study, result.outcomes).items():
+    with open_context(project, name) as context:
+        result = trained(context)
+        for file, text in files_of(context.study, result.outcomes).items():
             write_text(project.folder(name) / file, text)
-        deliver_owed(bench)
+        deliver_owed(context)
     return result
 
 
@@ -47,16 +47,16 @@ def task_of(study: Study) -> Task:
     return Task("baseline", "", tables, repeats, repeats, keeps_weights=True)
 
 
-def trained(bench: Bench) -> Result:
+def trained(context: Context) -> Result:
     """Every repeat, trained or played from its record; repeat r draws as repeat r of confirm's candidates."""
-    study = bench.study
+    study = context.study
     configuration = study.baseline.configuration
     task = task_of(study)
     trials = [
         Trial(repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
         for repeat in range(task.repeats)
     ]
-    return run(bench, task, Listed(trials), bench.rules(study.search.parallel))
+    return run(context, task, Listed(trials), context.rules(study.search.parallel))
 
 
 def _row(outcome: Outcome) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Whether the winner is put in force: it must beat the baseline and the model in force, by its interval."""
+"""Whether the winner is put in use: it must beat the baseline and the model in use, by its interval."""
 
 from __future__ import annotations
 
@@ -11,92 +11,92 @@ import numpy as np
 
 from pipeline import data, statistics
 from pipeline.files import digest
-from pipeline.stages.running import Bench, Result
+from pipeline.stages.context import Context, Result
 from pipeline.stages.views import stage_facts
-from pipeline.tracking.registry import Champion, champion, crown, register_winner
+from pipeline.tracking.registry import Champion, champion, promote, register_winner
 from pipeline.training import BACKENDS, backend
 
 REQUIREMENTS = ("keras", "numpy")
 
 
-def decide(bench: Bench, result: Result, evidence: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """Register the winner's model, crown it if it has earned it; the verdict and its reason.
+def decide(context: Context, result: Result, conclusion: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """Register the winner's model, promote it if it has earned it; the decision and its reason.
 
-    The verdict is the same when the same result is judged again.
+    The decision is the same when the same result is judged again.
 
     Raises:
         StoreError: MLflow does not answer.
     """
-    project, name = bench.project, bench.study.name
-    winner = evidence["winner"]
+    project, name = context.project, context.study.name
+    winner = conclusion["winner"]
     # What was found, not which run found it: the same result found again is the same model.
-    fingerprint = digest([winner["configuration"], winner["test_accuracies"], bench.card["sha256"]])[:16]
+    fingerprint = digest([winner["configuration"], winner["test_accuracies"], context.card["sha256"]])[:16]
     tags = {
         "test_accuracies": json.dumps(winner["test_accuracies"]),
-        "judged_by": evidence["judged"]["metric"],
-        "test_scores": json.dumps(evidence["judged"]["winner"]),
+        "judged_by": conclusion["judged"]["metric"],
+        "test_scores": json.dumps(conclusion["judged"]["winner"]),
         "test_accuracy": str(winner["test_accuracy"]["mean"]),
-        "data_sha256": bench.card["sha256"],
+        "data_sha256": context.card["sha256"],
         "configuration": json.dumps(winner["configuration"]),
     }
-    in_force = champion(project.tracking_uri, name)
-    is_own = in_force is not None and in_force.tags.get("fingerprint") == fingerprint
-    if beaten := _beaten(in_force, is_own):
+    in_use = champion(project.tracking_uri, name)
+    is_own = in_use is not None and in_use.tags.get("fingerprint") == fingerprint
+    if beaten := _beaten(in_use, is_own):
         tags["beaten"] = beaten
-    is_granted, reason = judge(evidence, None if is_own else in_force, tags)
+    is_granted, reason = judge(conclusion, None if is_own else in_use, tags)
     registered = register_winner(
         project.tracking_uri,
         project.artifacts,
-        stage_facts(bench, "confirm", "", result.key, {}),
+        stage_facts(context, "confirm", "", result.key, {}),
         model=model,
-        input_example=_example(bench),
+        input_example=_example(context),
         fingerprint=fingerprint,
         tags=tags,
         metrics={
             "winner_test_accuracy": winner["test_accuracy"]["mean"],
-            "baseline_test_accuracy": evidence["baseline"]["test_accuracy"]["mean"],
-            "test_accuracy_gained": evidence["difference"]["mean"],
+            "baseline_test_accuracy": conclusion["baseline"]["test_accuracy"]["mean"],
+            "test_accuracy_gained": conclusion["difference"]["mean"],
         },
         requirements=[f"{package}=={version(package)}" for package in (*REQUIREMENTS, *BACKENDS[backend()])],
     )
     if is_granted:
-        crown(project.tracking_uri, name, registered.version)
+        promote(project.tracking_uri, name, registered.version)
     return {"granted": is_granted, "reason": reason}
 
 
-def _beaten(in_force: Champion | None, is_own: bool) -> str:
-    """The version that the winner has to beat, or had to when it was put in force itself; or empty."""
-    if in_force is None:
+def _beaten(in_use: Champion | None, is_own: bool) -> str:
+    """The version that the winner has to beat, or had to when it was put in use itself; or empty."""
+    if in_use is None:
         return ""
-    return in_force.tags.get("beaten", "") if is_own else str(in_force.version)
+    return in_use.tags.get("beaten", "") if is_own else str(in_use.version)
 
 
 def judge(
-    evidence: Mapping[str, Any], in_force: Champion | None, tags: Mapping[str, str]
+    conclusion: Mapping[str, Any], in_use: Champion | None, tags: Mapping[str, str]
 ) -> tuple[bool, str]:
-    """Whether the winner earns the alias, and why or why not; `in_force` is another model, or None."""
-    judged = evidence["judged"]
+    """Whether the winner earns the alias, and why or why not; `in_use` is another model, or None."""
+    judged = conclusion["judged"]
     low, high = judged["gain"]["low"], judged["gain"]["high"]
     gain = f"{_span(judged['metric'], low, high)} over the baseline"
     if low <= 0:
         return False, f"its 95 % interval, {gain}, does not exclude zero"
-    of_all = f"it beats the baseline ({gain}) and the model that was in force"
-    if in_force is None:
-        alone = f"it beats the baseline ({gain}), and no other model is in force"
+    of_all = f"it beats the baseline ({gain}) and the model that was in use"
+    if in_use is None:
+        alone = f"it beats the baseline ({gain}), and no other model is in use"
         return True, of_all if "beaten" in tags else alone
-    if in_force.tags.get("data_sha256") != tags["data_sha256"]:
+    if in_use.tags.get("data_sha256") != tags["data_sha256"]:
         return False, (
-            f"version {in_force.version}, in force, was measured on other data; "
+            f"version {in_use.version}, in use, was measured on other data; "
             "remove its alias champion to let this one in"
         )
-    if in_force.tags.get("judged_by", "test_accuracy") != judged["metric"]:
+    if in_use.tags.get("judged_by", "test_accuracy") != judged["metric"]:
         return False, (
-            f"version {in_force.version}, in force, was judged by another metric; "
+            f"version {in_use.version}, in use, was judged by another metric; "
             "remove its alias champion to let this one in"
         )
-    theirs = json.loads(in_force.tags.get("test_scores", in_force.tags["test_accuracies"]))
+    theirs = json.loads(in_use.tags.get("test_scores", in_use.tags["test_accuracies"]))
     lead = statistics.welch_interval(judged["winner"], theirs)
-    against = f"{_span(judged['metric'], lead.low, lead.high)} over version {in_force.version}, in force"
+    against = f"{_span(judged['metric'], lead.low, lead.high)} over version {in_use.version}, in use"
     if lead.low <= 0:
         return False, f"its 95 % interval, {against}, does not exclude zero"
     return True, of_all
@@ -109,7 +109,7 @@ def _span(metric: str, low: float, high: float) -> str:
     return f"{100 * low:+.2f} to {100 * high:+.2f} points of {metric.replace('_', ' ')}"
 
 
-def _example(bench: Bench) -> np.ndarray:
+def _example(context: Context) -> np.ndarray:
     """A few raw training images: (3, height, width, channels), uint8."""
-    arrays = data.load(bench.project.data(bench.study.name), ("train",))["train"]
+    arrays = data.load(context.project.data(context.study.name), ("train",))["train"]
     return np.asarray(arrays.images[:3])

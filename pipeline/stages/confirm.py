@@ -18,9 +18,9 @@ from pipeline.records.recorded import Task
 from pipeline.records.rows import write_rows
 from pipeline.search import Listed
 from pipeline.stages import baseline, champion, weights
-from pipeline.stages.evidence import Candidate, Contender, TestResult, candidates, conclude, ranked
+from pipeline.stages.conclusion import Candidate, Contender, TestResult, candidates, conclude, ranked
+from pipeline.stages.context import Context, Result, open_context, quiet, run
 from pipeline.stages.freshness import check_search, check_trials
-from pipeline.stages.running import Bench, Result, open_bench, quiet, run
 from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study
 from pipeline.tracking.registry import check_registry
@@ -34,35 +34,35 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
 
     Raises:
         DataError: an earlier stage is missing, or nothing can be confirmed.
-        StudyError, StoreError: see `open_bench`.
+        StudyError, StoreError: see `open_context`.
     """
-    with open_bench(project, name) as bench:
+    with open_context(project, name) as context:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
         check_trials(path.parent, name)
-        check_search(project, bench.study, bench.card)
+        check_search(project, context.study, context.card)
         # The winner is registered there: what can be seen to be impossible is told before hours of training.
         check_registry(project.tracking_uri)
-        found = candidates(bench.study, path)
-        plain = _baseline(bench, path)
-        result = _retrain(bench, found)
-        order = ranked(bench, _contenders(bench, found, result), path)
-        weights.restore(bench, task_of(bench.study, found), result.folder, order[0].outcomes)
-        bench.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
+        found = candidates(context.study, path)
+        plain = _baseline(context, path)
+        result = _retrain(context, found)
+        order = ranked(context, _contenders(context, found, result), path)
+        weights.restore(context, task_of(context.study, found), result.folder, order[0].outcomes)
+        context.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
         with quiet():
-            judge = _Judge(bench)
+            judge = _Judge(context)
             tests = {id(one): judge.test(one) for one in (order[0], plain)}
-            evidence = conclude(bench, order, plain, tests[id(order[0])], tests[id(plain)])
-            evidence["champion"] = champion.decide(bench, result, evidence, judge.model(order[0], 0))
+            conclusion = conclude(context, order, plain, tests[id(order[0])], tests[id(plain)])
+            conclusion["champion"] = champion.decide(context, result, conclusion, judge.model(order[0], 0))
         folder = project.folder(name)
-        _write_rows(bench.study, folder, [plain, *order], tests)
+        _write_rows(context.study, folder, [plain, *order], tests)
         write_folder(
-            folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], evidence)
+            folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], conclusion)
         )
         winners = {one.trial.number for one in order[0].outcomes}
-        for needless in weights.unneeded(bench.study.learner, result.folder, winners):
+        for needless in weights.unneeded(context.study.learner, result.folder, winners):
             needless.unlink()
-        deliver_owed(bench)
-    return evidence
+        deliver_owed(context)
+    return conclusion
 
 
 def task_of(study: Study, found: Sequence[Candidate]) -> Task:
@@ -83,14 +83,14 @@ def task_of(study: Study, found: Sequence[Candidate]) -> Task:
     )
 
 
-def _baseline(bench: Bench, path: Path) -> Contender:
+def _baseline(context: Context, path: Path) -> Contender:
     """The baseline's repeats, as its stage has trained them.
 
     Raises:
         DataError: one of them has failed.
     """
-    result = baseline.trained(bench)
-    one = Contender(bench.study.baseline.configuration, result.outcomes, result.folder)
+    result = baseline.trained(context)
+    one = Contender(context.study.baseline.configuration, result.outcomes, result.folder)
     if not one.is_whole:
         raise DataError.of(
             "the baseline must train on every fresh seed.",
@@ -98,24 +98,24 @@ def _baseline(bench: Bench, path: Path) -> Contender:
             "Mend [baseline] in the study file.",
             str(path),
         )
-    weights.restore(bench, baseline.task_of(bench.study), result.folder, result.outcomes)
+    weights.restore(context, baseline.task_of(context.study), result.folder, result.outcomes)
     return one
 
 
-def _retrain(bench: Bench, found: Sequence[Candidate]) -> Result:
+def _retrain(context: Context, found: Sequence[Candidate]) -> Result:
     """Every configuration on every fresh seed; repeat r draws alike for all of them, so they pair."""
-    study = bench.study
+    study = context.study
     repeats = study.confirm.repeats
     trials = [
         Trial(index * repeats + repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
         for index, configuration in enumerate(one.configuration for one in found)
         for repeat in range(repeats)
     ]
-    return run(bench, task_of(study, found), Listed(trials), bench.rules(study.search.parallel))
+    return run(context, task_of(study, found), Listed(trials), context.rules(study.search.parallel))
 
 
-def _contenders(bench: Bench, found: Sequence[Candidate], result: Result) -> list[Contender]:
-    repeats, outcomes = bench.study.confirm.repeats, result.outcomes
+def _contenders(context: Context, found: Sequence[Candidate], result: Result) -> list[Contender]:
+    repeats, outcomes = context.study.confirm.repeats, result.outcomes
     groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
     return [
         Contender(candidate.configuration, group, result.folder, candidate)
@@ -126,9 +126,9 @@ def _contenders(bench: Bench, found: Sequence[Candidate], result: Result) -> lis
 class _Judge:
     """Holds the test split for as long as it is open."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        folder = bench.project.data(bench.study.name)
+    def __init__(self, context: Context) -> None:
+        self._bench = context
+        folder = context.project.data(context.study.name)
         self._arrays: Arrays = data.load(folder, ("test",))["test"]
 
     def model(self, contender: Contender, repeat: int) -> Any:
@@ -149,9 +149,9 @@ class _Judge:
         losses = [evaluation.mean_loss(answer, labels) for answer in answers]
         return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses, metric)
 
-    def write(self, folder: Path, winner: Contender, test: TestResult, evidence: dict[str, Any]) -> None:
-        """The winner's configuration and weights, what it misclassifies, and the evidence."""
-        write_json(folder / "evidence.json", evidence)
+    def write(self, folder: Path, winner: Contender, test: TestResult, conclusion: dict[str, Any]) -> None:
+        """The winner's configuration and weights, what it misclassifies, and the conclusion."""
+        write_json(folder / "conclusion.json", conclusion)
         write_text(folder / "config.json", self.model(winner, 0).to_json(indent=2, sort_keys=True) + "\n")
         write_bytes(
             folder / f"model{self._bench.study.learner.weights_suffix}", self._weights(winner, 0).read_bytes()

@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.data import load_card
-from pipeline.errors import DataError, StudyError
+from pipeline.errors import DataError
 from pipeline.records import fingerprint
 from pipeline.records.project import Project
-from pipeline.records.recorded import LEDGER, Recorded, Task, read, readable
+from pipeline.records.recorded import LEDGER, Task, read, readable
 from pipeline.records.rows import read_rows
-from pipeline.stages import baseline, confirm, search
-from pipeline.stages.evidence import candidates
+from pipeline.stages import search
+from pipeline.stages.conclusion import candidates
 from pipeline.study import Study
 
 
@@ -66,21 +64,21 @@ def _stale(path: Path, received: str, name: str) -> DataError:
     return DataError.of(must, received, f"Run: study search {name}", str(path))
 
 
-def check_evidence(study: Study, folder: Path, evidence: Mapping[str, Any]) -> None:
-    """Pass over evidence whose candidates are among those that trials.csv gives now.
+def check_conclusion(study: Study, folder: Path, conclusion: Mapping[str, Any]) -> None:
+    """Pass over conclusion whose candidates are among those that trials.csv gives now.
 
     Raises:
         DataError: confirm has chosen among other trials.
     """
     path = folder / "trials.csv"
     known = {(one.arm, one.number, one.search_score) for one in candidates(study, path)}
-    for one in evidence["candidates"]:
+    for one in conclusion["candidates"]:
         if (one["arm"], one["number"], one["search_score"]) not in known:
             raise DataError.of(
                 "confirm must have chosen among the trials that are there now.",
                 f"{one['arm']} trial {one['number']}, which is no candidate any more",
                 f"Run: study confirm {study.name}",
-                str(folder / "winner" / "evidence.json"),
+                str(folder / "winner" / "conclusion.json"),
             )
 
 
@@ -128,54 +126,3 @@ def whole(path: Path, stage: str, name: str) -> Iterator[None]:
         received = str(error) or type(error).__name__
         advice = f"Run: study {stage} {name}"
         raise DataError.of("the file must be as its stage wrote it.", received, advice, str(path)) from error
-
-
-def in_use(project: Project, study: Study, card: Mapping[str, Any]) -> dict[str, Task]:
-    """What the study's stages would run now, by the name of the folder that keeps it.
-
-    Without trials that can be confirmed, what confirm would run is not known.
-    """
-    tasks = [baseline.task_of(study), *(search.task_of(study, arm) for arm in study.arms)]
-    path = project.folder(study.name) / "trials.csv"
-    with suppress(DataError):
-        tasks += [confirm.task_of(study, candidates(study, path))] if path.is_file() else []
-    return {task.folder_name(fingerprint.key(facts_of(task, card))): task for task in tasks}
-
-
-def facts_of(task: Task, card: Mapping[str, Any]) -> dict[str, Any]:
-    """What the task's outcomes depend on here and now."""
-    return fingerprint.facts(task.tables, card["sha256"])
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A study that is looked at, afresh by each check: the ones before it may have mended something."""
-
-    project: Project
-    name: str
-
-    @property
-    def study(self) -> Study | None:
-        """The study as its file says now; None where the file has problems."""
-        try:
-            return self.project.study(self.name)
-        except StudyError:
-            return None
-
-    @property
-    def card(self) -> Mapping[str, Any] | None:
-        """The data card; None where no data are prepared."""
-        try:
-            return load_card(self.project.data(self.name))
-        except DataError:
-            return None
-
-    @property
-    def records(self) -> list[Recorded]:
-        """Every record that can be read."""
-        return list(readable(self.project, self.name))
-
-    def in_use(self) -> dict[str, Task]:
-        """What the study would run now, by the folder of its record; empty where that cannot be known."""
-        study, card = self.study, self.card
-        return in_use(self.project, study, card) if study and card else {}

@@ -15,11 +15,11 @@ from pipeline.records.fingerprint import difference
 from pipeline.records.project import Project
 from pipeline.records.recorded import MEND, Task, folders, is_finished, read
 from pipeline.stages import leftovers, weights
-from pipeline.stages.freshness import facts_of, in_use
-from pipeline.stages.running import held_alone
+from pipeline.stages.context import held_alone
+from pipeline.stages.current import facts_of, in_use
 
 # Folders of nothing but workers' logs, by what made them.
-LOGS = {"replay": "a replay keeps its verdicts elsewhere", "search": "the logs of a search's workers"}
+LOGS = {"replay": "a replay keeps what it compared elsewhere", "search": "the logs of a search's workers"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
     logs = tuple(sorted(folder.glob("worker-*.log")))
     if logs:
         yield _files(project, folder, logs, "the logs of a finished stage's workers")
-    winner = project.folder(name) / "winner" / "evidence.json"
+    winner = project.folder(name) / "winner" / "conclusion.json"
     if folder.name.startswith("confirm-") and winner.is_file():
         kept = _winners(folder, winner)
         needless = tuple(weights.unneeded(project.study(name).learner, folder, kept)) if kept else ()
@@ -131,7 +131,7 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
 
 
 def _winners(folder: Path, winner: Path) -> set[int]:
-    """The numbers of the winner's repeats; empty where the evidence is not this record's."""
+    """The numbers of the winner's repeats; empty where the conclusion is not this record's."""
     try:
         configuration = read_json(winner, MEND)["winner"]["configuration"]
         one = read(folder)

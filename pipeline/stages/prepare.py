@@ -10,7 +10,7 @@ from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
 from pipeline.records import fingerprint
 from pipeline.records.project import Project
-from pipeline.stages.running import examine
+from pipeline.stages.context import examine
 from pipeline.study import Study
 
 

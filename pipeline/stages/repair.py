@@ -14,9 +14,9 @@ from pipeline.records.ledger import Ledger
 from pipeline.records.project import Project
 from pipeline.records.recorded import DONE, Recorded, Task
 from pipeline.stages import leftovers, results, views
-from pipeline.stages.freshness import Looked, facts_of
+from pipeline.stages.context import context_of, held_alone
+from pipeline.stages.current import Looked, facts_of
 from pipeline.stages.leftovers import Finding, from_error, listed
-from pipeline.stages.running import bench_of, held_alone
 from pipeline.tracking import mlflow_view, registry
 from pipeline.tracking.entry import StageFacts
 from pipeline.tracking.store import answering
@@ -193,13 +193,13 @@ def _mlflow(one: Looked) -> Iterator[Finding]:
 def _deliver(one: Looked, record: Recorded, view: str) -> None:
     study, card = one.study, one.card or {"sha256": record.facts["data"]}
     if study is not None:
-        with bench_of(one.project, study, card) as bench:
-            if failure := views.deliver(bench, record, view):
+        with context_of(one.project, study, card) as context:
+            if failure := views.deliver(context, record, view):
                 raise StoreError.of("the view must take what is recorded.", failure, "Run again.", view)
 
 
 def _champion(one: Looked) -> Iterator[Finding]:
-    """A model in force whose file is not the one that was registered."""
+    """A model in use whose file is not the one that was registered."""
     try:
         found = registry.champion_sha256(one.project.tracking_uri, one.name)
     except StoreError as error:

@@ -16,9 +16,9 @@ from pipeline.records.ledger import Ledger
 from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
-from pipeline.stages.running import Bench, open_bench, open_pool
+from pipeline.stages.comparison import ACCURACY_TOLERANCE, Comparison, judge
+from pipeline.stages.context import Context, open_context, open_pool
 from pipeline.stages.search import tables_of
-from pipeline.stages.verdict import ACCURACY_TOLERANCE, Verdict, judge
 from pipeline.study import Arm
 from pipeline.tracking.entry import place_of
 from pipeline.tracking.mlflow_view import mark_trials
@@ -59,7 +59,7 @@ class Again(Listed):
 
 
 def replay(project: Project, name: str, words: Sequence[str], sample: int | None) -> Iterator[str]:
-    """Train recorded trials of the search again; then a line with the verdict on each.
+    """Train recorded trials of the search again; then a line with the decision on each.
 
     Args:
         words: the trials, each a number, or ARM:NUMBER where the study has several arms; empty: all.
@@ -68,24 +68,24 @@ def replay(project: Project, name: str, words: Sequence[str], sample: int | None
     Raises:
         StudyError: a trial is not in the record, or the record is of another backend.
         DataError: nothing is recorded; or, after all lines, a trial has not given its numbers again.
-        StudyError, DataError, StoreError: see `open_bench`.
+        StudyError, DataError, StoreError: see `open_context`.
     """
-    with open_bench(project, name) as bench:
-        records = _records(bench)
+    with open_context(project, name) as context:
+        records = _records(context)
         outcomes = {
-            arm.name: records[arm.name].outcomes if arm.name in records else {} for arm in bench.study.arms
+            arm.name: records[arm.name].outcomes if arm.name in records else {} for arm in context.study.arms
         }
-        verdicts: dict[str, Verdict] = {}
-        for arm, numbers in choose(outcomes, words, sample, bench.study.seed).items():
-            found = _verdicts(bench, records[arm], numbers)
-            verdicts |= {_spelled(outcomes, arm, number): verdict for number, verdict in found.items()}
-    yield from (f"trial {trial}: {verdict}" for trial, verdict in verdicts.items())
-    bad = [trial for trial, verdict in verdicts.items() if not verdict.is_good]
+        comparisons: dict[str, Comparison] = {}
+        for arm, numbers in choose(outcomes, words, sample, context.study.seed).items():
+            found = _comparisons(context, records[arm], numbers)
+            comparisons |= {_spelled(outcomes, arm, number): decision for number, decision in found.items()}
+    yield from (f"trial {trial}: {one}" for trial, one in comparisons.items())
+    bad = [trial for trial, one in comparisons.items() if not one.is_good]
     if bad:
         raise DataError.of(
             "a replay must give the recorded numbers; accuracies within "
             f"{ACCURACY_TOLERANCE} of them where it is not comparable.",
-            f"{len(bad)} of {len(verdicts)} trials do not: {', '.join(bad)}",
+            f"{len(bad)} of {len(comparisons)} trials do not: {', '.join(bad)}",
             "Restore the record, or prepare the data again, if either was changed; else do not trust them.",
             str(project.work(name).relative_to(project.root)),
         )
@@ -145,28 +145,30 @@ def _spelled(outcomes: Mapping[str, Any], arm: str, number: int | str) -> str:
     return str(number) if len(outcomes) == 1 else f"{arm}:{number}"
 
 
-def _records(bench: Bench) -> dict[str, Record]:
+def _records(context: Context) -> dict[str, Record]:
     """What is recorded of each arm: of the study as it is now, else the newest.
 
     Raises:
         DataError: nothing is.
     """
-    records = {arm.name: record for arm in bench.study.arms if (record := _record(bench, arm)) is not None}
-    name = bench.study.name
-    for arm in bench.study.arms:
+    records = {
+        arm.name: record for arm in context.study.arms if (record := _record(context, arm)) is not None
+    }
+    name = context.study.name
+    for arm in context.study.arms:
         if arm.name not in records:
-            bench.progress.say(f"replay {arm.name}: nothing is recorded. Run: study search {name}")
+            context.progress.say(f"replay {arm.name}: nothing is recorded. Run: study search {name}")
     if not records:
-        place = bench.project.work(name).relative_to(bench.project.root)
+        place = context.project.work(name).relative_to(context.project.root)
         must, advice = "must hold a recorded trial first.", f"Run: study search {name}"
         raise DataError.of(must, "nothing recorded", advice, str(place))
     return records
 
 
-def _record(bench: Bench, arm: Arm) -> Record | None:
-    now = fingerprint.facts(tables_of(bench.study, arm), bench.card["sha256"])
+def _record(context: Context, arm: Arm) -> Record | None:
+    now = fingerprint.facts(tables_of(context.study, arm), context.card["sha256"])
     current = f"search-{arm.name}-{fingerprint.key(now)}"
-    folders = [path.parent for path in bench.project.work(bench.study.name).glob("search-*/record.jsonl")]
+    folders = [path.parent for path in context.project.work(context.study.name).glob("search-*/record.jsonl")]
     # An arm's name may begin like another's.
     folders = [folder for folder in folders if folder.name.rpartition("-")[0] == f"search-{arm.name}"]
     folders.sort(key=lambda folder: (folder.name == current, (folder / "record.jsonl").stat().st_mtime))
@@ -190,42 +192,44 @@ def _facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _verdicts(bench: Bench, record: Record, numbers: Sequence[int]) -> dict[int, Verdict]:
+def _comparisons(context: Context, record: Record, numbers: Sequence[int]) -> dict[int, Comparison]:
     """Train trials of one record again and judge them, by number; MLflow is told."""
     trained_on = dict(record.facts.get("machine", {})).get("backend", "tensorflow")
-    if trained_on != bench.environment["backend"]:
+    if trained_on != context.environment["backend"]:
         # Their initial weights differ, so nothing of the two could be compared.
         must, advice = "must be the one that trained the record.", f"Run with KERAS_BACKEND={trained_on}."
-        raise StudyError.of(must, bench.environment["backend"], advice, "KERAS_BACKEND")
+        raise StudyError.of(must, context.environment["backend"], advice, "KERAS_BACKEND")
     if record.changed:
-        bench.progress.say(f"replay {record.arm}: not comparable, this has changed: {record.changed}.")
-    again = _trained(bench, record, [record.outcomes[number] for number in numbers])
-    verdicts = {number: judge(record.outcomes[number], again[number], record.changed) for number in numbers}
+        context.progress.say(f"replay {record.arm}: not comparable, this has changed: {record.changed}.")
+    again = _trained(context, record, [record.outcomes[number] for number in numbers])
+    comparisons = {
+        number: judge(record.outcomes[number], again[number], record.changed) for number in numbers
+    }
     tags = {
-        number: {"replay.verdict": verdict.word, "replay.detail": shortened(verdict.detail, MAX_TAG)}
-        for number, verdict in verdicts.items()
+        number: {"replay.decision": decision.word, "replay.detail": shortened(decision.detail, MAX_TAG)}
+        for number, decision in comparisons.items()
     }
     place = place_of("search", record.folder.name.rpartition("-")[2], record.arm)
     try:
-        mark_trials(bench.project.tracking_uri, bench.study.name, place, tags)
+        mark_trials(context.project.tracking_uri, context.study.name, place, tags)
     except StoreError as error:
         received = error.problems[0].received
-        bench.progress.say(
-            f"replay {record.arm}: the verdicts stand, but MLflow has not got them: {received}."
+        context.progress.say(
+            f"replay {record.arm}: what was compared stands, but MLflow has not got them: {received}."
         )
-    return verdicts
+    return comparisons
 
 
-def _trained(bench: Bench, record: Record, outcomes: Sequence[Outcome]) -> dict[int, Outcome]:
+def _trained(context: Context, record: Record, outcomes: Sequence[Outcome]) -> dict[int, Outcome]:
     """What the trials give now, by number: the record's seed and trainer on the data that are there."""
     wanted = record.facts["study"]
-    study = replace(bench.study, seed=wanted["seed"])
-    about = {**bench.environment, "trainer": program_name(wanted["trainer"])}
-    bench = replace(bench, study=study, environment=about)
+    study = replace(context.study, seed=wanted["seed"])
+    about = {**context.environment, "trainer": program_name(wanted["trainer"])}
+    context = replace(context, study=study, environment=about)
     task = Task("replay", record.arm, wanted, len(outcomes))
-    bench.progress.begin(f"replay {record.arm}", len(outcomes))
-    with open_pool(bench, task, bench.project.work(study.name) / "replay") as pool:
-        trainer = VirtualTrainer(pool, bench.cost)
-        rules = bench.rules(study.search.parallel)
-        loop = Loop(Again(outcomes), trainer, rules, bench.progress.ended, bench.progress.epoch)
+    context.progress.begin(f"replay {record.arm}", len(outcomes))
+    with open_pool(context, task, context.project.work(study.name) / "replay") as pool:
+        trainer = VirtualTrainer(pool, context.cost)
+        rules = context.rules(study.search.parallel)
+        loop = Loop(Again(outcomes), trainer, rules, context.progress.ended, context.progress.epoch)
         return {outcome.trial.number: outcome for outcome in loop.run()}

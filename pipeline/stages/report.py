@@ -14,8 +14,8 @@ from pipeline.files import read_json, write_json, write_text
 from pipeline.records.project import Project
 from pipeline.records.rows import plain
 from pipeline.space import Choice
-from pipeline.stages.freshness import check_count, check_evidence, check_trials, whole
-from pipeline.stages.running import open_bench
+from pipeline.stages.context import open_context
+from pipeline.stages.freshness import check_conclusion, check_count, check_trials, whole
 from pipeline.stages.views import MLFLOW, deliver_owed, owed
 from pipeline.study import Study
 
@@ -48,8 +48,8 @@ def _settle(project: Project, name: str) -> None:
     """See to it that MLflow has every run that the report speaks of."""
     if not owed(project, name):
         return
-    with open_bench(project, name) as bench:
-        deliver_owed(bench)
+    with open_context(project, name) as context:
+        deliver_owed(context)
     if left := [one for one, view in owed(project, name) if view == MLFLOW]:
         raise StoreError.of(
             "MLflow must have every run before the report is final.",
@@ -65,9 +65,9 @@ def _findings(project: Project, name: str) -> writing.Findings:
     for stage, files in MADE.items():
         for file in files:
             project.made(name, folder / file, stage)
-    conclusion = read_json(folder / "winner" / "evidence.json", f"Run: study confirm {name}")
+    conclusion = read_json(folder / "winner" / "conclusion.json", f"Run: study confirm {name}")
     check_trials(folder, name)
-    check_evidence(study, folder, conclusion)
+    check_conclusion(study, folder, conclusion)
     check_count(folder / "baseline.csv", study.confirm.repeats, "baseline", name)
     num_confirmed = (1 + len(conclusion["candidates"])) * conclusion["repeats"]
     check_count(folder / "confirm.csv", num_confirmed, "confirm", name)

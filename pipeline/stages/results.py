@@ -14,7 +14,7 @@ from pipeline.records.project import Project
 from pipeline.records.recorded import MEND, Recorded
 from pipeline.records.rows import read_rows
 from pipeline.stages import baseline, search
-from pipeline.stages.evidence import candidates
+from pipeline.stages.conclusion import candidates
 from pipeline.stages.leftovers import Finding
 from pipeline.stages.report import report
 from pipeline.study import Study
@@ -52,27 +52,27 @@ def _unlike(project: Project, folder: Path, stage: str, files: Mapping[str, str]
 def _confirmed(
     project: Project, study: Study, one: Recorded, plain: Sequence[Outcome] | None
 ) -> Iterator[Finding]:
-    """confirm.csv, beside the record and, in what the test split gave, beside winner/evidence.json."""
+    """confirm.csv, beside the record and, in what the test split gave, beside winner/conclusion.json."""
     folder = project.folder(study.name)
-    path, winner = folder / "confirm.csv", folder / "winner" / "evidence.json"
+    path, winner = folder / "confirm.csv", folder / "winner" / "conclusion.json"
     cure = f"Run: dvc repro --force confirm@{study.name}"
     for missing in (each for each in (path, winner) if not each.is_file()):
         yield Finding(f"{missing.relative_to(project.root)} is missing, though confirm is finished.", cure)
         return
     try:
-        rows, evidence = read_rows(path), read_json(winner, MEND)
+        rows, conclusion = read_rows(path), read_json(winner, MEND)
         measured = {
             tuple(row[name] for name in MEASURED) for row in rows if plain or row["role"] != "baseline"
         }
         is_same = measured == {*_expected(study, one, folder), *_measured("", "", plain or ())}
         for role, name in (("baseline", "baseline"), ("candidate-1", "winner")):
             tested = [float(row["test_accuracy"]) for row in rows if row["role"] == role]
-            is_same = is_same and tested == evidence[name]["test_accuracies"]
+            is_same = is_same and tested == conclusion[name]["test_accuracies"]
     except (DataError, StoreError, KeyError, TypeError, ValueError, csv.Error):
         is_same = False
     if not is_same:
         shown = path.relative_to(project.root)
-        yield Finding(f"{shown} is not what was recorded and what winner/evidence.json says.", cure)
+        yield Finding(f"{shown} is not what was recorded and what winner/conclusion.json says.", cure)
 
 
 def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]:
@@ -96,8 +96,8 @@ def _measured(arm: str, number: int | str, outcomes: Sequence[Outcome]) -> Itera
 
 
 def _reported(project: Project, folder: Path) -> Iterator[Finding]:
-    """metrics.json, beside winner/evidence.json."""
-    path, winner = folder / "metrics.json", folder / "winner" / "evidence.json"
+    """metrics.json, beside winner/conclusion.json."""
+    path, winner = folder / "metrics.json", folder / "winner" / "conclusion.json"
     if not path.is_file() or not winner.is_file():
         return
     # Loading the report's pictures takes longer than everything else that is looked at.
@@ -108,6 +108,6 @@ def _reported(project: Project, folder: Path) -> Iterator[Finding]:
     except (KeyError, TypeError, ValueError):
         is_same = False
     if not is_same:
-        sentence = f"{path.relative_to(project.root)} is not what winner/evidence.json says."
+        sentence = f"{path.relative_to(project.root)} is not what winner/conclusion.json says."
         cure = f"the report is written again, as by: dvc repro --force report@{folder.name}"
         yield Finding(sentence, cure, partial(report, project, folder.name))

@@ -12,7 +12,7 @@ from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.space import Configuration
-from pipeline.stages.running import Bench, Result, open_bench, open_pool, quiet, run
+from pipeline.stages.context import Context, Result, open_context, open_pool, quiet, run
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome
@@ -23,17 +23,19 @@ def search(project: Project, name: str) -> dict[str, Result]:
     """Search every arm; write trials.csv and curves.csv. Arms by name.
 
     Raises:
-        StudyError, DataError, StoreError: see `open_bench`.
+        StudyError, DataError, StoreError: see `open_context`.
     """
-    with open_bench(project, name) as bench:
+    with open_context(project, name) as context:
         # One pool for all arms: its processes import their framework and trace their epochs once.
-        longest = max((task_of(bench.study, arm) for arm in bench.study.arms), key=lambda one: one.num_trials)
-        with open_pool(bench, longest, project.work(name) / "search") as pool:
-            results = {arm.name: _run(bench, arm, pool) for arm in bench.study.arms}
-        files = files_of(bench.study, {arm: result.outcomes for arm, result in results.items()})
+        longest = max(
+            (task_of(context.study, arm) for arm in context.study.arms), key=lambda one: one.num_trials
+        )
+        with open_pool(context, longest, project.work(name) / "search") as pool:
+            results = {arm.name: _run(context, arm, pool) for arm in context.study.arms}
+        files = files_of(context.study, {arm: result.outcomes for arm, result in results.items()})
         for file, text in files.items():
             write_text(project.folder(name) / file, text)
-        deliver_owed(bench)
+        deliver_owed(context)
     return results
 
 
@@ -59,8 +61,8 @@ def task_of(study: Study, arm: Arm) -> Task:
     return Task("search", arm.name, tables_of(study, arm), arm.search.trials, minutes=arm.search.minutes)
 
 
-def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
-    study, told = bench.study, bench.study.earlier.get(arm.name, ())
+def _run(context: Context, arm: Arm, pool: LocalPool) -> Result:
+    study, told = context.study, context.study.earlier.get(arm.name, ())
     objective, refused = study.objective, list[Configuration]()
     assignment = Assignment(
         arm,
@@ -69,23 +71,23 @@ def _run(bench: Bench, arm: Arm, pool: LocalPool) -> Result:
         study.seed,
         objective.metric,
         objective.is_maximized,
-        allows=_limit(bench, arm, refused),
+        allows=_limit(context, arm, refused),
         earlier=told,
     )
     with quiet():
         engine = open_engine(assignment)
     if arm.search.start_from:
-        bench.progress.say(f"search {arm.name}: learns from {len(told)} trials of {arm.search.start_from}.")
-    rules = bench.rules(arm.search.parallel, arm.search.patience)
-    result = run(bench, task_of(study, arm), engine, rules, pool)
+        context.progress.say(f"search {arm.name}: learns from {len(told)} trials of {arm.search.start_from}.")
+    rules = context.rules(arm.search.parallel, arm.search.patience)
+    result = run(context, task_of(study, arm), engine, rules, pool)
     if refused:
-        bench.progress.say(f"search {arm.name}: {len(refused)} configurations were refused by at_most.")
+        context.progress.say(f"search {arm.name}: {len(refused)} configurations were refused by at_most.")
     return result
 
 
-def _limit(bench: Bench, arm: Arm, refused: list[Configuration]) -> Callable[[Configuration], bool]:
+def _limit(context: Context, arm: Arm, refused: list[Configuration]) -> Callable[[Configuration], bool]:
     """Whether a configuration may be trained; those that may not are put into `refused`."""
-    learner, shape, at_most = bench.study.learner, DataShape.of(bench.card), arm.search.at_most
+    learner, shape, at_most = context.study.learner, DataShape.of(context.card), arm.search.at_most
 
     def allows(configuration: Configuration) -> bool:
         is_small = at_most is None or learner.num_weights(configuration, shape) <= at_most.parameters

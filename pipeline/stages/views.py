@@ -20,7 +20,7 @@ from pipeline.tracking.live import DONE, INTERRUPTED, INTERRUPTED_SECONDS, Live,
 from pipeline.trial import Outcome
 
 if TYPE_CHECKING:
-    from pipeline.stages.running import Bench
+    from pipeline.stages.context import Context
 
 MLFLOW, OPTUNA = "mlflow", "optuna"
 # Of a record that was made on other data, or by other code or packages, MLflow is told of these alone.
@@ -28,14 +28,14 @@ KNOWN = ("machine", "packages")
 
 
 @contextmanager
-def shown(bench: Bench, one: Recorded) -> Iterator[list[Live]]:
+def shown(context: Context, one: Recorded) -> Iterator[list[Live]]:
     """The record's views, written while outcomes come; a view that fails is said, and owed from then on."""
 
     def say(text: str) -> None:
-        later = f"it is delivered later, by the next stage or by: study repair {bench.study.name}"
-        bench.progress.say(f"{text} Nothing is lost: the local record has everything, and {later}")
+        later = f"it is delivered later, by the next stage or by: study repair {context.study.name}"
+        context.progress.say(f"{text} Nothing is lost: the local record has everything, and {later}")
 
-    views = {name: _live(bench, one, name, say) for name in names(one.task)}
+    views = {name: _live(context, one, name, say) for name in names(one.task)}
     for name in views:
         _mark(one.folder, name).unlink(missing_ok=True)
     ended = DONE
@@ -69,17 +69,17 @@ def owed(project: Project, name: str) -> list[tuple[Recorded, str]]:
     ]
 
 
-def deliver_owed(bench: Bench) -> None:
+def deliver_owed(context: Context) -> None:
     """Make the views that may lack something, once each; a store that is away is asked once."""
     away: set[str] = set()
-    for one, view in owed(bench.project, bench.study.name):
-        if view not in away and deliver(bench, one, view):
+    for one, view in owed(context.project, context.study.name):
+        if view not in away and deliver(context, one, view):
             away.add(view)
 
 
-def deliver(bench: Bench, one: Recorded, view: str) -> str:
+def deliver(context: Context, one: Recorded, view: str) -> str:
     """Make a view show what is recorded and nothing else; repeated, it changes nothing. Why not, or empty."""
-    live = _live(bench, one, view, _silent)
+    live = _live(context, one, view, _silent)
     for _, outcome in sorted(one.outcomes.items()):
         live.put(outcome)
     if live.close(DONE if one.done else INTERRUPTED):
@@ -87,18 +87,18 @@ def deliver(bench: Bench, one: Recorded, view: str) -> str:
     return live.failure
 
 
-def stage_facts(bench: Bench, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:
+def stage_facts(context: Context, stage: str, arm: str, key: str, tables: Mapping[str, Any]) -> StageFacts:
     """What MLflow is told of a stage."""
     return StageFacts(
-        study=bench.study.name,
+        study=context.study.name,
         stage=stage,
         key=key,
         arm=arm,
-        study_text=bench.study.text,
-        data_card=bench.card,
+        study_text=context.study.text,
+        data_card=context.card,
         # In one form, whether they come from the study or were read back from a record: no param may change.
         settings={name: json.dumps(value, sort_keys=True) for name, value in tables.items()},
-        environment=bench.environment,
+        environment=context.environment,
     )
 
 
@@ -113,43 +113,43 @@ def described(one: Recorded, facts: StageFacts, outcome: Outcome) -> Entry:
     return entry_of(outcome, facts, one.task.name_of(outcome.trial.number), one.task.prefix)
 
 
-def _live(bench: Bench, one: Recorded, view: str, say: Callable[[str], None]) -> Live:
-    project = bench.project
+def _live(context: Context, one: Recorded, view: str, say: Callable[[str], None]) -> Live:
+    project = context.project
     if view == OPTUNA:
-        return Live("The Optuna storage", project.optuna_url, partial(_optuna, bench, one), say)
-    return Live("MLflow", project.tracking_uri, partial(_mlflow, bench, one), say)
+        return Live("The Optuna storage", project.optuna_url, partial(_optuna, context, one), say)
+    return Live("MLflow", project.tracking_uri, partial(_mlflow, context, one), say)
 
 
-def _optuna(bench: Bench, one: Recorded) -> View:
+def _optuna(context: Context, one: Recorded) -> View:
     from pipeline.tracking.optuna_view import OptunaView
 
-    name = storage_name(bench.study.name, one)
-    return OptunaView(bench.project.optuna_url, name, one.facts["study"], one.outcomes)
+    name = storage_name(context.study.name, one)
+    return OptunaView(context.project.optuna_url, name, one.facts["study"], one.outcomes)
 
 
-def _mlflow(bench: Bench, one: Recorded) -> View:
+def _mlflow(context: Context, one: Recorded) -> View:
     from pipeline.tracking.mlflow_view import MlflowView
 
-    task, bench = one.task, _as_it_was(bench, one)
-    facts = stage_facts(bench, task.stage, task.arm, one.key, task.tables)
+    task, context = one.task, _as_it_was(context, one)
+    facts = stage_facts(context, task.stage, task.arm, one.key, task.tables)
     return MlflowView(
-        bench.project.tracking_uri,
-        bench.project.artifacts,
+        context.project.tracking_uri,
+        context.project.artifacts,
         facts,
         partial(described, one, facts),
         map(task.name_of, one.outcomes),
     )
 
 
-def _as_it_was(bench: Bench, one: Recorded) -> Bench:
-    """The bench with the record's own study file; today's data and commit only if they are the record's."""
-    now = fingerprint.key(fingerprint.facts(one.task.tables, bench.card["sha256"]))
-    if (now, bench.study.text) == (one.key, one.study_text):
-        return bench
-    bench = replace(bench, study=replace(bench.study, text=one.study_text))
+def _as_it_was(context: Context, one: Recorded) -> Context:
+    """The context with the record's own study file; today's data and commit only if they are the record's."""
+    now = fingerprint.key(fingerprint.facts(one.task.tables, context.card["sha256"]))
+    if (now, context.study.text) == (one.key, one.study_text):
+        return context
+    context = replace(context, study=replace(context.study, text=one.study_text))
     known = {name: value for part in KNOWN for name, value in one.facts[part].items()}
-    about = {name: value for name, value in known.items() if name in bench.environment}
-    return replace(bench, card={"sha256": one.facts["data"]}, environment=about)
+    about = {name: value for name, value in known.items() if name in context.environment}
+    return replace(context, card={"sha256": one.facts["data"]}, environment=about)
 
 
 def _mark(folder: Path, view: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import StoreError
 from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
-from pipeline.stages.running import Bench, open_pool
+from pipeline.stages.context import Context, open_pool
 from pipeline.study import Learner
 from pipeline.trial import Outcome
 from pipeline.workers import VirtualTrainer
@@ -19,19 +19,19 @@ def path_of(learner: Learner, folder: Path, number: int) -> Path:
     return folder / "weights" / f"{number}{learner.weights_suffix}"
 
 
-def restore(bench: Bench, task: Task, folder: Path, wanted: Sequence[Outcome]) -> None:
+def restore(context: Context, task: Task, folder: Path, wanted: Sequence[Outcome]) -> None:
     """Train the recorded trials again whose weights are not there.
 
     Raises:
         StoreError: one of them does not give its recorded numbers.
     """
-    learner = bench.study.learner
+    learner = context.study.learner
     gone = [one for one in wanted if not path_of(learner, folder, one.trial.number).is_file()]
     if not gone:
         return
     recorded = {one.trial.number: one for one in gone}
-    bench.progress.say(f"{task.stage}: trains {len(gone)} trials again, whose weights are not there.")
-    bench.progress.begin(task.stage, len(gone))
+    context.progress.say(f"{task.stage}: trains {len(gone)} trials again, whose weights are not there.")
+    context.progress.begin(task.stage, len(gone))
 
     def compare(outcome: Outcome) -> None:
         known = recorded[outcome.trial.number]
@@ -43,13 +43,13 @@ def restore(bench: Bench, task: Task, folder: Path, wanted: Sequence[Outcome]) -
                 "Prepare the data again if they were changed; else remove the folder to confirm anew.",
                 str(folder),
             )
-        bench.progress.ended(outcome)
+        context.progress.ended(outcome)
 
     try:
-        with open_pool(bench, task, folder) as pool:
-            trainer, engine = VirtualTrainer(pool, bench.cost), Listed([one.trial for one in gone])
-            rules = bench.rules(bench.study.search.parallel)
-            Loop(engine, trainer, rules, compare, bench.progress.epoch).run()
+        with open_pool(context, task, folder) as pool:
+            trainer, engine = VirtualTrainer(pool, context.cost), Listed([one.trial for one in gone])
+            rules = context.rules(context.study.search.parallel)
+            Loop(engine, trainer, rules, compare, context.progress.epoch).run()
     except StoreError:
         # Those of another training must not lie there for the next confirm to find.
         for one in gone:

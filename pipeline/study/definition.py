@@ -102,9 +102,9 @@ class Study:
             "seed": self.seed,
             "trainer": self.trainer,
             "objective": self.objective.model_dump(),
+            "model": self.model,
+            "sources": dict(self.learner.sources()),
         }
-        if sources := self.learner.sources():
-            train |= {"model": self.model, "sources": dict(sources)}
         return {
             "prepare": {**where, "split": self.split.model_dump()},
             "baseline": {**train, "repeats": self.confirm.repeats, **self.baseline.configuration},
@@ -171,7 +171,7 @@ class Learner(Protocol):
         """What a worker needs to find it again, as a JSON value; its "kind" says who makes it again."""
 
     def sources(self) -> Mapping[str, str]:
-        """What results depend on beside this package: files of the project and the SHA-256 of each."""
+        """The files that make it what it is, and the SHA-256 of each: results depend on them."""
 
     def examine(self, study: Study, data: DataShape) -> Iterable[str]:
         """What trying it shows before any training, a line each.

@@ -140,7 +140,7 @@ def entry_of(outcome: Outcome, facts: StageFacts, name: str = "", prefix: str = 
         "trial.number": str(trial.number),
         "trial.state": outcome.state,
         "trial.device": outcome.device,
-        "trial.chance": json.dumps(trial.chance),
+        "trial.seed_path": json.dumps(trial.seed_path),
         "trial.reason": shortened(outcome.reason, MAX_TAG),
     }
     params = {**trial.configuration, "epochs": trial.epochs}

@@ -1,4 +1,4 @@
-"""The model registry: a study's winners by version, and the alias `champion` on the one in force."""
+"""The model registry: a study's winners by version, and the alias `champion` on the one in use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KERAS_FILE = "data/model.keras"
 
 @dataclass(frozen=True)
 class Champion:
-    """A version of a study's model, in force or not: its tags, and the run that it comes from."""
+    """A version of a study's model, in use or not: its tags, and the run that it comes from."""
 
     version: int
     tags: Mapping[str, str]
@@ -100,7 +100,7 @@ def register_winner(
 
 
 def champion(uri: str, study: str) -> Champion | None:
-    """The version in force, or None.
+    """The version in use, or None.
 
     Raises:
         StoreError: MLflow does not answer.
@@ -109,7 +109,7 @@ def champion(uri: str, study: str) -> Champion | None:
 
 
 def version_of(uri: str, study: str, number: int) -> Champion | None:
-    """A version by its number, whether it is in force or not, or None.
+    """A version by its number, whether it is in use or not, or None.
 
     Raises:
         StoreError: MLflow does not answer.
@@ -147,8 +147,8 @@ def _found(uri: str, look: Callable[[MlflowClient], ModelVersion]) -> Champion |
         return Champion.of(version)
 
 
-def crown(uri: str, study: str, version: int) -> None:
-    """Make `version` the one in force.
+def promote(uri: str, study: str, version: int) -> None:
+    """Make `version` the one in use.
 
     Raises:
         StoreError: MLflow does not answer, or has no such version.
@@ -190,7 +190,7 @@ def fetch_card(uri: str, run_id: str, folder: Path) -> Path:
 
 
 def champion_sha256(uri: str, study: str) -> tuple[Champion, str] | None:
-    """The version in force and the SHA-256 of its file as it is; None where none is, or it is not ours.
+    """The version in use and the SHA-256 of its file as it is; None where none is, or it is not ours.
 
     Raises:
         StoreError: MLflow does not answer, or the file cannot be read.

@@ -138,12 +138,12 @@ def sha256(weights: Sequence[NDArray[Any]]) -> str:
 
 def seed_of(study_seed: int, trial: Trial) -> SeedOf:
     """A name to a seed, for one trial."""
-    return lambda name: seeds.stream(study_seed, *trial.chance, name)
+    return lambda name: seeds.stream(study_seed, *trial.seed_path, name)
 
 
 def shuffled(study_seed: int, trial: Trial, epoch: int, num_images: int) -> NDArray[np.int64]:
     """The order of the training images in one epoch of one trial: a permutation of (num_images,)."""
-    return seeds.generator(study_seed, *trial.chance, "order", epoch).permutation(num_images)
+    return seeds.generator(study_seed, *trial.seed_path, "order", epoch).permutation(num_images)
 
 
 LOSS = "sparse_categorical_crossentropy"

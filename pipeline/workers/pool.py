@@ -149,7 +149,7 @@ class LocalPool:
         trial = job.trial
         message = {"do": "start", "number": job.token, "name": trial.number, "is_alone": job.is_alone}
         message |= {"configuration": dict(trial.configuration), "epochs": trial.epochs}
-        message |= {"chance": list(trial.chance)}
+        message |= {"seed_path": list(trial.seed_path)}
         self._tell(job.worker, message)
 
     def _tell(self, index: int, message: Message) -> None:

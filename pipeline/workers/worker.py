@@ -77,7 +77,9 @@ class Worker:
         """Take an order; epochs wait until `work`."""
         number = message["number"]
         if message["do"] == "start":
-            trial = Trial(number, {}, message["configuration"], message["epochs"], tuple(message["chance"]))
+            trial = Trial(
+                number, {}, message["configuration"], message["epochs"], tuple(message["seed_path"])
+            )
             self._trials[number] = trial
             self._names[number] = message["name"]
             if message["is_alone"]:

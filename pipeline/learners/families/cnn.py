@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.learners import mlp
+from pipeline.learners.families import mlp
 from pipeline.space import Configuration, Hyperparameter
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from pipeline.workers import LocalPool, VirtualTrainer, places
 
 
 @dataclass(frozen=True)
-class Bench:
+class Context:
     """Everything that a training stage of one study works with.
 
     Attributes:
@@ -64,7 +64,7 @@ class Result:
 
 
 @contextmanager
-def open_bench(project: Project, name: str) -> Iterator[Bench]:
+def open_context(project: Project, name: str) -> Iterator[Context]:
     """Hold the study alone while it trains.
 
     Raises:
@@ -78,11 +78,11 @@ def open_bench(project: Project, name: str) -> Iterator[Bench]:
     # A wrong STUDY_WORKERS is told now, not when a search has begun its record.
     places(1)
     card = load_card(project.made(name, project.data(name), "prepare"))
-    with held_alone(project, name), bench_of(project, study, card) as bench:
+    with held_alone(project, name), context_of(project, study, card) as context:
         if unused := unused_accelerators():
-            bench.progress.say(unused)
+            context.progress.say(unused)
         examine(study, card)
-        yield bench
+        yield context
 
 
 def examine(study: Study, card: Mapping[str, Any]) -> list[str]:
@@ -110,16 +110,16 @@ def held_alone(project: Project, name: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def bench_of(project: Project, study: Study, card: Mapping[str, Any]) -> Iterator[Bench]:
-    """A bench for a study that is held already."""
+def context_of(project: Project, study: Study, card: Mapping[str, Any]) -> Iterator[Context]:
+    """A context for a study that is held already."""
     objective = study.objective
     about = {**environment(project.root), **machine(), "trainer": program_name(study.trainer)}
     with Progress(objective.metric, objective.is_maximized) as progress:
-        yield Bench(project, study, card, about, progress)
+        yield Context(project, study, card, about, progress)
 
 
 def run(
-    bench: Bench,
+    context: Context,
     task: Task,
     engine: Engine,
     rules: Rules,
@@ -130,27 +130,29 @@ def run(
     Args:
         pool: who trains, where other tasks share it; else the task has a pool of its own.
     """
-    facts = fingerprint.facts(task.tables, bench.card["sha256"])
+    facts = fingerprint.facts(task.tables, context.card["sha256"])
     key = fingerprint.key(facts)
-    folder = bench.project.work(bench.study.name) / task.folder_name(key)
+    folder = context.project.work(context.study.name) / task.folder_name(key)
     ledger = Ledger(folder / LEDGER)
     known = dict(ledger.outcomes)
     write_json(folder / FACTS, facts)
     write_json(folder / TASK, task.as_dict())
-    write_text(folder / STUDY, bench.study.text)
-    bench.progress.say(recorded.sentence(task.stage, task.arm, folder, facts, len(known), task.num_trials))
-    bench.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
-    watch = _Watch(task, ledger, known, bench.progress)
+    write_text(folder / STUDY, context.study.text)
+    context.progress.say(recorded.sentence(task.stage, task.arm, folder, facts, len(known), task.num_trials))
+    context.progress.begin(" ".join(filter(None, (task.stage, task.arm))), task.num_trials)
+    watch = _Watch(task, ledger, known, context.progress)
     limit = 1 if task.repeats else min(failures.MOST, task.num_trials)
     with (
-        nullcontext(pool) if pool else open_pool(bench, task, folder) as workers,
-        views.shown(bench, Recorded(folder, task, facts, known, bench.study.text, {})) as shown,
+        nullcontext(pool) if pool else open_pool(context, task, folder) as workers,
+        views.shown(context, Recorded(folder, task, facts, known, context.study.text, {})) as shown,
     ):
         watch.views = shown
         is_new = not known and not task.repeats
         keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new)
-        trainer = VirtualTrainer(workers, bench.cost, known, str(ledger.path))
-        loop = Loop(watch.asking(engine), trainer, rules, keeper.keep, bench.progress.epoch, watch.is_time_up)
+        trainer = VirtualTrainer(workers, context.cost, known, str(ledger.path))
+        loop = Loop(
+            watch.asking(engine), trainer, rules, keeper.keep, context.progress.epoch, watch.is_time_up
+        )
         outcomes = loop.run()
         keeper.flush()
     recorded.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
@@ -222,25 +224,25 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def open_pool(bench: Bench, task: Task, folder: Path) -> LocalPool:
+def open_pool(context: Context, task: Task, folder: Path) -> LocalPool:
     """The processes that train the task's trials; their logs go to `folder`."""
     weights = folder / "weights"
     if task.keeps_weights:
         weights.mkdir(parents=True, exist_ok=True)
-    objective = bench.study.objective
+    objective = context.study.objective
     settings = {
-        "learner": bench.study.learner.as_settings(),
+        "learner": context.study.learner.as_settings(),
         "score": [objective.metric, objective.is_maximized, objective.at],
-        "weights_suffix": bench.study.learner.weights_suffix,
-        "data_folder": str(bench.project.data(bench.study.name)),
-        "data_sha256": bench.card["sha256"],
-        "num_classes": bench.card["num_classes"],
-        "seed": bench.study.seed,
-        "threads": int(bench.environment["threads"]),
-        "trainer": bench.environment["trainer"],
+        "weights_suffix": context.study.learner.weights_suffix,
+        "data_folder": str(context.project.data(context.study.name)),
+        "data_sha256": context.card["sha256"],
+        "num_classes": context.card["num_classes"],
+        "seed": context.study.seed,
+        "threads": int(context.environment["threads"]),
+        "trainer": context.environment["trainer"],
         "weights_folder": str(weights) if task.keeps_weights else None,
         # Code that was compiled for one machine may not run on another that shares the folder.
-        "compiled_folder": str(bench.project.compiled / digest(machine())[:16]),
+        "compiled_folder": str(context.project.compiled / digest(machine())[:16]),
     }
-    minutes = bench.study.search.trial_minutes
+    minutes = context.study.search.trial_minutes
     return LocalPool(settings, places(task.num_trials), folder, minutes)

@@ -17,7 +17,7 @@ DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """What a replay has shown of one trial.
 
     Attributes:
@@ -52,8 +52,8 @@ class Gap:
         return f"{self.metric} was {self.was}, is {self.now} ({self.size:.2g} apart)"
 
 
-def judge(recorded: Outcome, replayed: Outcome, changed: str) -> Verdict:
-    """The verdict on one trial.
+def judge(recorded: Outcome, replayed: Outcome, changed: str) -> Comparison:
+    """The decision on one trial.
 
     Args:
         changed: which parts of the fingerprint are different now, in words; empty: none is.
@@ -61,7 +61,7 @@ def judge(recorded: Outcome, replayed: Outcome, changed: str) -> Verdict:
     gaps = list(find_gaps(recorded.curve, replayed.curve))
     if changed:
         detail, is_good = _estimate(recorded, replayed, gaps)
-        return Verdict("not comparable", f"{changed} changed since; {detail}", is_good)
+        return Comparison("not comparable", f"{changed} changed since; {detail}", is_good)
     was, now = _ending(recorded), _ending(replayed)
     weights = [one.weights_sha256[:DIGITS] for one in (recorded, replayed)]
     # A complete trial has weights to compare, any other has none.
@@ -69,12 +69,12 @@ def judge(recorded: Outcome, replayed: Outcome, changed: str) -> Verdict:
     if not gaps and was == now and has_same_weights:
         more = f"; {now}, as before" if recorded.state == "failed" else ""
         more += ", and so have the weights" if weights[0] else ""
-        return Verdict("verified", f"{_alike(len(recorded.curve))}{more}", is_good=True)
+        return Comparison("verified", f"{_alike(len(recorded.curve))}{more}", is_good=True)
     parts = [f"from epoch {gaps[0].epoch} on, {_largest(gaps[0].epoch, gaps)}"] if gaps else []
     parts += [f"the recorded one {was}, this one {now}"] if was != now else []
     if not has_same_weights:
         parts.append(f"the SHA-256 of the weights was {weights[0] or 'not recorded'}, is {weights[1]}")
-    return Verdict("differs", "; ".join(parts), is_good=False)
+    return Comparison("differs", "; ".join(parts), is_good=False)
 
 
 def find_gaps(recorded: Sequence[Metrics], replayed: Sequence[Metrics]) -> Iterator[Gap]:

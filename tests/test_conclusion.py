@@ -11,15 +11,15 @@ import pytest
 from fakes import outcome
 
 from pipeline.errors import DataError
-from pipeline.stages.evidence import Candidate, Contender, TestResult, conclude, ranked
+from pipeline.stages.conclusion import Candidate, Contender, TestResult, conclude, ranked
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)
 LABELS = np.array([0, 0, 1, 1])
 
 
-def bench(is_maximized=True, repeats=2):
-    """As much of a bench as a conclusion needs."""
+def context(is_maximized=True, repeats=2):
+    """As much of a context as a conclusion needs."""
     objective = SimpleNamespace(metric="val_accuracy", is_maximized=is_maximized)
     study = SimpleNamespace(objective=objective, confirm=SimpleNamespace(repeats=repeats))
     return SimpleNamespace(study=study, card={"classes": ["cat", "dog"]})
@@ -38,7 +38,7 @@ def answered(*predicted):
 
 
 def interval(low, high):
-    """The interval of two values, in the words of the evidence, but for rounding."""
+    """The interval of two values, in the words of the conclusion, but for rounding."""
     middle, half = (low + high) / 2, T * abs(high - low) / 2
     return pytest.approx({"mean": middle, "low": middle - half, "high": middle + half}, rel=1e-12)
 
@@ -49,7 +49,7 @@ BASELINE = answered([0, 1, 0, 1], [0, 0, 0, 0])
 
 def concluded(**more):
     candidates = [contender(0.9, 0.8, name="b", search_score=0.95), contender(0.7, 0.6, search_score=0.6)]
-    return conclude(bench(**more), candidates, contender(0.5, 0.6, name="plain"), WINNER, BASELINE)
+    return conclude(context(**more), candidates, contender(0.5, 0.6, name="plain"), WINNER, BASELINE)
 
 
 def test_accuracy_and_loss_are_means_with_intervals():
@@ -123,20 +123,20 @@ def test_candidates_are_ranked_by_their_mean_on_fresh_seeds(is_maximized, order)
         contender(0.8, 0.8, name="b", search_score=0.1),
         contender(0.1, 0.9, name="c", search_score=0.99),
     ]
-    found = ranked(bench(is_maximized), some, None)
+    found = ranked(context(is_maximized), some, None)
     assert "".join(one.configuration["name"] for one in found) == order
 
 
 def test_of_equal_candidates_the_one_that_the_search_preferred_wins():
     """The order in which they were chosen breaks the tie."""
     some = [contender(0.5, 0.7, name="a"), contender(0.7, 0.5, name="b")]
-    assert [one.configuration["name"] for one in ranked(bench(), some, None)] == ["a", "b"]
+    assert [one.configuration["name"] for one in ranked(context(), some, None)] == ["a", "b"]
 
 
 def test_a_candidate_with_a_failed_repeat_is_left_out():
     """However good its other repeats are."""
     some = [contender(0.9, name="a", failed=True), contender(0.1, 0.2, name="b")]
-    assert [one.configuration["name"] for one in ranked(bench(), some, None)] == ["b"]
+    assert [one.configuration["name"] for one in ranked(context(), some, None)] == ["b"]
 
 
 def test_without_a_whole_candidate_there_is_no_winner():
@@ -147,4 +147,4 @@ def test_without_a_whole_candidate_there_is_no_winner():
         "Received: diverged at epoch 2. Narrow the space"
     )
     with pytest.raises(DataError, match=re.escape(message)):
-        ranked(bench(), some, "trials.csv")
+        ranked(context(), some, "trials.csv")

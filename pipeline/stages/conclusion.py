@@ -15,7 +15,7 @@ from pipeline import statistics
 from pipeline.errors import DataError
 from pipeline.records.rows import read_rows, values_of
 from pipeline.space import Value
-from pipeline.stages.running import Bench
+from pipeline.stages.context import Context
 from pipeline.study import Study
 from pipeline.training.scored import OF_CLASSES
 from pipeline.trial import Outcome
@@ -114,13 +114,13 @@ class TestResult:
         }
 
 
-def ranked(bench: Bench, contenders: Sequence[Contender], path: Path) -> list[Contender]:
+def ranked(context: Context, contenders: Sequence[Contender], path: Path) -> list[Contender]:
     """The candidates by mean score on val, best first; those with a failed repeat are left out.
 
     Raises:
         DataError: none is left.
     """
-    sign = -1 if bench.study.objective.is_maximized else 1
+    sign = -1 if context.study.objective.is_maximized else 1
     whole = [one for one in contenders if one.is_whole]
     if not whole:
         reasons = sorted({o.reason for one in contenders for o in one.outcomes if o.reason})
@@ -134,23 +134,23 @@ def ranked(bench: Bench, contenders: Sequence[Contender], path: Path) -> list[Co
 
 
 def conclude(
-    bench: Bench,
+    context: Context,
     order: Sequence[Contender],
     baseline: Contender,
     winner_test: TestResult,
     baseline_test: TestResult,
 ) -> dict[str, Any]:
     """Everything that the report says, as a JSON value; the winner comes first in `order`."""
-    is_maximized = bench.study.objective.is_maximized
-    classes = bench.card["classes"]
+    is_maximized = context.study.objective.is_maximized
+    classes = context.card["classes"]
     difference = statistics.paired_interval(winner_test.accuracies, baseline_test.accuracies)
     sign = 1 if is_maximized else -1
     gains = [sign * np.array(test.scores) for test in (winner_test, baseline_test)]
     pair = statistics.mcnemar(winner_test.labels, winner_test.predicted[0], baseline_test.predicted[0])
     return {
-        "objective": bench.study.objective.metric,
+        "objective": context.study.objective.metric,
         "maximize": is_maximized,
-        "repeats": bench.study.confirm.repeats,
+        "repeats": context.study.confirm.repeats,
         "classes": list(classes),
         "candidates": [one.as_dict(is_maximized) for one in order],
         "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
