@@ -130,7 +130,8 @@ class Outcome:
             record["values"],
             record["configuration"],
             record["epochs"],
-            tuple(record["seed_path"]),
+            # Records of earlier versions call it chance.
+            tuple(record.get("seed_path") or record["chance"]),
         )
         return cls(
             trial,

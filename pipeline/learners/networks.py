@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 from pipeline.files import code_sha256
@@ -116,7 +116,12 @@ class Networks:
 
     def sources(self) -> dict[str, str]:
         """The families' own files, and the SHA-256 of what each says to Python: no other family counts."""
-        return {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in self.names}
+        # A family may take a part of another: what its file has imported.
+        taken = {
+            one for name in self.names for one in vars(FAMILIES[name]).values() if isinstance(one, ModuleType)
+        }
+        needed = [name for name in NAMES if name in self.names or FAMILIES[name] in taken]
+        return {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in needed}
 
     def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
         """Nothing: whatever the space holds can be built."""

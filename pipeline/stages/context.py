@@ -245,4 +245,11 @@ def open_pool(context: Context, task: Task, folder: Path) -> LocalPool:
         "compiled_folder": str(context.project.compiled / digest(machine())[:16]),
     }
     minutes = context.study.search.trial_minutes
-    return LocalPool(settings, places(task.num_trials), folder, minutes)
+    return LocalPool(settings, places(task.num_trials, _total_cost(context, task)), folder, minutes)
+
+
+def _total_cost(context: Context, task: Task) -> int:
+    """About what the task's trials cost, were all of them like the baseline; in multiply-adds."""
+    plain = context.study.baseline.configuration
+    epochs = max(int(plain["epochs"]), int(context.study.fixed.get("epochs", 0)))
+    return task.num_trials * epochs * context.study.learner.cost(plain, DataShape.of(context.card))

@@ -120,19 +120,25 @@ def _write(process: subprocess.Popen[str], message: Message) -> None:
 
 
 SILENCE_SECONDS = 300.0
+# What a core trains, in multiply-adds, while a process starts and imports its framework: about 5 s.
+STARTING = 10**11
 # A process takes what accelerator memory it needs: another may train beside it.
 SHARED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 STATM = Path("/proc/self/statm")
 
 
-def places(most: int) -> list[Mapping[str, str]]:
+def places(most: int, total_cost: int | None = None) -> list[Mapping[str, str]]:
     """One environment per worker: one worker an accelerator, else one a core, at most `most`.
 
     The number of workers changes no result. STUDY_WORKERS sets it by hand; more of them than accelerators
     share these by turns.
+
+    Args:
+        total_cost: of all trials, in multiply-adds: no more workers are started than are worth it.
     """
     words = [*accelerators()]
-    num_workers = whole_number("STUDY_WORKERS", 256) or len(words) or _num_cores()
+    worth = most if total_cost is None else 1 + total_cost // STARTING
+    num_workers = whole_number("STUDY_WORKERS", 256) or min(len(words) or _num_cores(), worth)
     devices = [{"CUDA_VISIBLE_DEVICES": word, **SHARED} for word in words] or [{"CUDA_VISIBLE_DEVICES": "-1"}]
     return [devices[number % len(devices)] for number in range(min(num_workers, most))]
 
