@@ -16,6 +16,9 @@ from pipeline.training.fit import Fit, compile_as_configured
     [
         {"rotation": 0.1, "zoom": 0.2, "dropout": 0.2, "batch_size": 32},
         {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine"},
+        {"model": "rnn", "recurrent_units": 8, "recurrent_layers": 2, "dropout": 0.2, "direction": "both"},
+        {"model": "rnn", "recurrent_units": 8, "cell": "gru", "batch_size": 50},
+        {"model": "transformer", "width": 8, "heads": 2, "depth": 1, "dropout": 0.2},
     ],
     ids=str,
 )

@@ -84,5 +84,10 @@ def test_a_family_builds_what_its_cost_counts(name):
 
 def test_families_that_a_study_compares_share_one_table():
     """What one of them adds stands where it stands in that family alone."""
-    assert list(NETWORKS.hyperparameters) == list(Networks(("cnn",)).hyperparameters)
+    assert list(Networks(("mlp", "cnn")).hyperparameters) == list(Networks(("cnn",)).hyperparameters)
+    assert {*NETWORKS.hyperparameters} == {
+        "model",
+        *SHARED,
+        *(n for f in FAMILIES.values() for n in f.HYPERPARAMETERS),
+    }
     assert "filters" not in Networks(("mlp",)).hyperparameters

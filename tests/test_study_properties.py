@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakes import HYPERPARAMETERS, load, parse
+from fakes import load, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StudyError
 from pipeline.files import digest
+from pipeline.learners.networks import Networks
 from pipeline.study import Study, template
 from pipeline.study.tables import (
     CENTRE,
@@ -35,6 +36,8 @@ searching = settings(
     max_examples=EXAMPLES, deadline=None, database=None, derandomize="STUDY_EXAMPLES" not in os.environ
 )
 
+# What a study of the family cnn, which all of them are, may set.
+HYPERPARAMETERS = Networks(("mlp", "cnn")).hyperparameters
 TABLES = {
     "": StudyFile.model_fields,
     "split": Split.model_fields,
