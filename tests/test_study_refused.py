@@ -1,7 +1,8 @@
 """Every mistake in a study file is refused with one message that says what to do.
 
 The two texts beside this file hold mistakes and their messages: a line that begins with > says what is
-written into STUDY, and the two lines after it are what the user reads (an ellipsis: and so on).
+written into STUDY, and the two lines after it are what the user reads (an ellipsis: and so on; FAMILIES: their
+names).
 """
 
 import os
@@ -12,6 +13,7 @@ import pytest
 from fakes import load, parse
 
 from pipeline.errors import StudyError
+from pipeline.learners.networks import NAMES
 
 STUDY = {
     "": ['question = "Which?"', 'dataset = "mnist"', "seed = 1"],
@@ -43,6 +45,7 @@ def refused(text: str) -> list[str]:
 def mistakes(name: str) -> list[tuple[str, str]]:
     """Each mistake of a text beside this file, and its message."""
     text = Path(__file__).with_name(f"test_study_refused_{name}.txt").read_text()
+    text = text.replace("FAMILIES", ", ".join(NAMES))
     return [tuple(case.strip().split("\n", 1)) for case in text.removeprefix("> ").split("\n> ")]
 
 
