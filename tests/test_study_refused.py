@@ -1,8 +1,8 @@
 """Every mistake in a study file is refused with one message that says what to do.
 
 The two texts beside this file hold mistakes and their messages: a line that begins with > says what is
-written into STUDY, and the two lines after it are what the user reads (an ellipsis: and so on; FAMILIES: their
-names).
+written into STUDY, and the two lines after it are what the user reads (an ellipsis: and so on; FAMILIES:
+their names).
 """
 
 import os

@@ -11,14 +11,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras_tuner
-from keras_tuner import oracles
 from threadpoolctl import threadpool_limits
 
 from pipeline import seeds
 from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Parent, Range, Space
+from pipeline.training.lean import UNUSED, without
 from pipeline.trial import Outcome, Trial
+
+# Its Gaussian process needs scikit-learn.
+with without(tuple(name for name in UNUSED if name != "sklearn")):
+    import keras_tuner
+    from keras_tuner import oracles
 
 if TYPE_CHECKING:
     from pipeline.engines import Assignment

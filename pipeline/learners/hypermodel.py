@@ -11,11 +11,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import keras_tuner
 import numpy as np
 
 from pipeline.learners import own_code
 from pipeline.study import DataShape
+from pipeline.training.lean import UNUSED, without
+
+with without(UNUSED):
+    import keras_tuner
 
 if TYPE_CHECKING:
     import keras

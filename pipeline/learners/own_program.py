@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from pipeline import data
 from pipeline.learners import own_code
 from pipeline.training import framework
 from pipeline.training.fit import compile_as_configured, predict, save_weights, seed_of, sha256
+from pipeline.training.lean import keras
 from pipeline.training.program import Program
 from pipeline.trial import Metrics, Trial
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from pipeline.errors import StoreError
 from pipeline.space import Configuration
 from pipeline.training.fit import sha256
 from pipeline.training.framework import set_up
+from pipeline.training.lean import keras
 from pipeline.training.program import Builder, Shape
 from pipeline.training.surroundings import THREADS
 

@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import seeds
 from pipeline.space import Configuration
+from pipeline.training.lean import keras
 from pipeline.training.program import Builder, SeedOf
 from pipeline.trial import Metrics, Trial
-
-if TYPE_CHECKING:
-    import keras
-
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -154,8 +150,6 @@ def compile_as_configured(model: keras.Model, configuration: Configuration) -> b
 
     One that its builder has compiled keeps its own, rate and all.
     """
-    import keras
-
     if model.compiled:
         return False
     model.compile(

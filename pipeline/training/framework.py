@@ -70,7 +70,7 @@ def hold_keras() -> None:
 
     Once a process: what the user's own model file sets after it stands.
     """
-    import keras
+    from pipeline.training.lean import keras
 
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
@@ -78,6 +78,7 @@ def hold_keras() -> None:
 
 
 def _set_up_tensorflow(threads: int) -> str:
+    hold_keras()
     import keras
     import tensorflow as tf
 

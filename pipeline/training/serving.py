@@ -116,7 +116,7 @@ def _answered(order: dict[str, Any]) -> Problem | None:
 
 def is_safe() -> bool:
     """Whether Keras refuses code here: one call anywhere in a process switches that off for all of it."""
-    import keras
+    from pipeline.training.lean import keras
 
     code = keras.saving.serialize_keras_object(keras.layers.Lambda(lambda value: value))
     try:
