@@ -127,6 +127,10 @@ class Networks:
         """Nothing: whatever the space holds can be built."""
         return ()
 
+    def read(self, configuration: Configuration) -> Configuration:
+        """What the configuration's family has, and what all share."""
+        return _family(configuration)[1]
+
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds.
 

@@ -36,9 +36,11 @@ def versus(findings: Findings) -> Table:
 
 
 def settings(findings: Findings) -> Table:
-    """Every hyperparameter of baseline and winner; what differs comes first."""
-    before, after = (findings.conclusion[side]["configuration"] for side in ("baseline", "winner"))
-    known = [name for name in findings.study.learner.hyperparameters if name in before or name in after]
+    """Every hyperparameter that the model of baseline or winner has; what differs comes first."""
+    learner = findings.study.learner
+    sides = (findings.conclusion[side]["configuration"] for side in ("baseline", "winner"))
+    before, after = (learner.read(configuration) for configuration in sides)
+    known = [name for name in learner.hyperparameters if name in before or name in after]
     names = [*known, *sorted({*before, *after} - {*known})]
     names.sort(key=lambda name: before.get(name) == after.get(name))
     rows = [(name, setting(before.get(name)), setting(after.get(name))) for name in names]

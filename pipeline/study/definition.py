@@ -180,6 +180,9 @@ class Learner(Protocol):
             StudyError: it cannot be trained as the study file says.
         """
 
+    def read(self, configuration: Configuration) -> Configuration:
+        """The part of a configuration that its model reads: nothing that only other models have."""
+
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds: a pure function, the same on every machine, never measured."""
 
