@@ -24,6 +24,7 @@ SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 MLFLOW_TABLES = ("experiments", "runs", "alembic_version")
 CONNECT_SECONDS = 5
+REVISION = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
 
 # A view is made again from the ledger, and searched before anything is created: the client must fail fast.
 SETTINGS = {
@@ -142,11 +143,7 @@ def connect(uri: str, may_make: bool = True) -> MlflowClient:
 
 def _check_schema(path: Path) -> None:
     """MLflow itself would bring an older database up to date, without a copy and for good."""
-    from alembic.script import ScriptDirectory
-
-    spec = find_spec("mlflow")
-    folder = Path(str(spec.origin if spec else "")).parent / "store" / "db_migrations"
-    head = ScriptDirectory(str(folder)).get_current_head()
+    head = newest_schema()
     with closing(sqlite3.connect(path, timeout=CONNECT_SECONDS)) as database:
         [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
     if revision != head:
@@ -154,6 +151,19 @@ def _check_schema(path: Path) -> None:
             f"its schema, {revision}, is another MLflow's; this one's is {head}: keep a copy, then run "
             f"mlflow db upgrade sqlite:///{path}, or install the locked packages"
         )
+
+
+def newest_schema() -> str:
+    """The revision of the installed MLflow's schema: the migration that no other one follows.
+
+    Alembic would say so too, and run all of them for it: a second at each start.
+    """
+    spec = find_spec("mlflow")
+    folder = Path(str(spec.origin if spec else "")).parent / "store" / "db_migrations" / "versions"
+    found = [REVISION.findall(path.read_text("utf-8")) for path in sorted(folder.glob("*.py"))]
+    followed = {revision for one in found for kind, revision in one if kind}
+    [head] = {revision for one in found for kind, revision in one if not kind} - followed
+    return str(head)
 
 
 def _make_database(path: Path) -> None:
