@@ -12,7 +12,7 @@ repro: .venv/ready
 	dvc repro
 
 test: .venv/ready
-	pytest -m "" --numprocesses logical --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	pytest -m "" --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 quick: .venv/ready
 	pytest

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.soak.driver import results
 
@@ -68,6 +69,16 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": f"{BIN}{os.pathsep}{kept['PATH']}"}
 
 
+# The files that take minutes, the longest first: begun last, they would leave the other processes idle.
+LONGEST = ("crash_matrix", "own_model", "crash_limits", "pipeline", "trainers_contract", "views_away")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; `make test` keeps this order."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -113,9 +124,16 @@ class Repro:
 @pytest.fixture(scope="session")
 def repro(tmp_path_factory: pytest.TempPathFactory) -> Repro:
     """The tiny study from its file to its report; it takes half a minute, so it is made once for all."""
-    folder = copy_project(tmp_path_factory.mktemp("repro"))
-    done = run_in(folder, "dvc", "repro")
-    assert done.returncode == 0, done.stdout
+    base = tmp_path_factory.getbasetemp()
+    # The processes that share the tests have a folder each below this one.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "repro"
+    with FileLock(shared / "repro.lock"):
+        if not folder.exists():
+            aside = copy_project(shared / "repro-aside")
+            done = run_in(aside, "dvc", "repro")
+            assert done.returncode == 0, done.stdout
+            copy_of(aside, folder)
     return Repro(folder, results(folder, "tiny"))
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import StoreError
 from pipeline.tracking.entry import StageFacts, environment
 from pipeline.tracking.registry import champion
-from pipeline.tracking.store import MLFLOW_TABLES, probe
+from pipeline.tracking.store import MLFLOW_TABLES, connect, newest_schema, probe
 from pipeline.tracking.ui import ui_command
 
 # A server that is no file: nothing need be made before the UI is started.
@@ -88,6 +88,14 @@ def test_another_mlflows_schema_is_not_touched(tmp_path, revision):
     with pytest.raises(StoreError, match=f"its schema, {revision}, .* mlflow db upgrade sqlite:///"):
         champion(uri, "toy")
     assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_newest_schema_is_the_one_that_mlflow_makes(tmp_path):
+    """It is read off the names of migrations; MLflow runs them."""
+    connect(local_uri(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as made:
+        assert made.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest_schema(),)]
 
 
 def test_a_place_that_cannot_be_written_is_said():
