@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,17 @@ def code_sha256(path: Path) -> str:
         if ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def package_code(names: tuple[str, ...]) -> str:
+    """The SHA-256 of files and folders of this package, of Python without comments, docstrings and layout."""
+    root, found = Path(__file__).parent, {}
+    for name in names:
+        for path in sorted([root / name] if (root / name).is_file() else (root / name).rglob("*.py")):
+            read = code_sha256 if path.suffix == ".py" else sha256
+            found[str(path.relative_to(root))] = read(path)
+    return digest(found)
 
 
 def refuse_torn(database: sqlite3.Connection, path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.stages.prepare import prepare
 from pipeline.tracking.entry import StageFacts
 from pipeline.tracking.mlflow_view import MlflowView
 from pipeline.tracking.registry import promote, register_winner
+from pipeline.training.fit import KerasModel
 
 __all__ = ["study"]
 
@@ -43,9 +44,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     card = load_card(root / "data/tiny")
     facts = StageFacts(study="tiny", stage="confirm", key="k", data_card=card)
     list(MlflowView(project.tracking_uri, project.artifacts, facts, pytest.fail).finish("done"))
-    model = network(units=2)
+    model, example = network(units=2), IMAGES[:2, ..., None]
     registered = register_winner(
-        project.tracking_uri, project.artifacts, facts, model=model, input_example=IMAGES[:2, ..., None],
+        project.tracking_uri, project.artifacts, facts, model=KerasModel(model), input_example=example,
         fingerprint="f", tags={"data_sha256": card["sha256"]}, metrics={}, requirements=[],
     )  # fmt: skip
     promote(project.tracking_uri, "tiny", registered.version)

@@ -49,8 +49,8 @@ def registry(monkeypatch):
 
     for name, fake in {"champion": in_use, "register_winner": register, "promote": promote}.items():
         monkeypatch.setattr(champion, name, fake)
-    for name in ("stage_facts", "_example"):
-        monkeypatch.setattr(champion, name, lambda *_: None)
+    for name in ("stage_facts", "_example", "_requirements"):
+        monkeypatch.setattr(champion, name, lambda *_: ())
     return kept
 
 

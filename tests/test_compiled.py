@@ -50,7 +50,7 @@ def trained(program, trial, num_epochs=1):
 
 def restored(trial, path):
     """The trial's model with what `save` wrote."""
-    return NETWORKS.restore(trial.configuration, DataShape(SHAPE, NUM_CLASSES, NUM_TRAIN, 0), path)
+    return NETWORKS.restore(trial.configuration, DataShape(SHAPE, NUM_CLASSES, NUM_TRAIN, 0), path).native
 
 
 def weights(program, trial, folder):

@@ -182,7 +182,7 @@ def test_a_configuration_too_large_costs_itself(
     monkeypatch.setenv("STUDY_WORKER_MEMORY_GB", "1.5")
     settings = {"data_folder": str(prepared / "data/tiny"), "num_classes": 10, "seed": 1, "threads": 1}
     settings |= {"trainer": "fit", "weights_folder": None, "compiled_folder": None}
-    settings |= {"learner": {"kind": "networks"}, "weights_suffix": ""}
+    settings |= {"learner": {"kind": "networks"}}
     with LocalPool(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as pool:
         for number, units in enumerate([20_000, 16]):
             configuration = {**DEFAULTS, "hidden_layers": 2, "hidden_units": units, "epochs": 1}

@@ -79,7 +79,7 @@ from pathlib import Path
 from test_pool import trials
 from pipeline.workers import LocalPool
 folder, site = sys.argv[1:]
-settings = {"folder": folder, "weights_folder": None, "learner": {"kind": "networks"}, "weights_suffix": ""}
+settings = {"folder": folder, "weights_folder": None, "learner": {"kind": "networks"}}
 with LocalPool(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as pool:
     for one in trials({}, {"works": 5}, epochs=1):
         pool.start(one, 0, 1)

@@ -245,9 +245,8 @@ def test_an_imported_study_is_checked_and_searched(project: Path) -> None:
     assert (done.returncode, "keeps its own optimizer" in done.stdout) == (0, True), done.stdout
     assert (project / "params.yaml").read_text().endswith("  - mine\n")
     path = project / "studies/mine/study.toml"
-    assert list(Project(project).study("mine").learner.sources()) == [
-        f"studies/mine/{one}.py" for one in ("blocks", "model", "old")
-    ]
+    sources = Project(project).study("mine").learner.sources()
+    assert [*sources] == [*(f"studies/mine/{one}.py" for one in ("blocks", "model", "old")), "pipeline"]
     path.write_text(re.sub("trials +=.*", "trials = 3", re.sub("epochs = 5", "epochs = 1", path.read_text())))
     for stage in ("check", "prepare", "check", "search"):
         done = run_in(project, "study", stage, "mine")

@@ -100,7 +100,6 @@ def opened(tmp_path):
         settings = {
             "folder": str(tmp_path),
             "learner": {"kind": "networks"},
-            "weights_suffix": ".weights.h5",
             "weights_folder": str(tmp_path),
             **settings,
         }

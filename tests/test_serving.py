@@ -121,7 +121,7 @@ def test_a_process_in_which_code_is_allowed_asks_no_model():
     code = (
         "import keras, json; from pipeline.training import serving\n"
         "safe = serving.is_safe(); keras.config.enable_unsafe_deserialization()\n"
-        "print(json.dumps([safe, serving.is_safe(), serving.answered({}).must]))"
+        "print(json.dumps([safe, serving.is_safe(), serving.answered({'model': ''}).must]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [True, False, "Keras must refuse code in a model."]

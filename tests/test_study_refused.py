@@ -2,7 +2,7 @@
 
 The two texts beside this file hold mistakes and their messages: a line that begins with > says what is
 written into STUDY, and the two lines after it are what the user reads (an ellipsis: and so on; FAMILIES:
-their names).
+the networks' names; MODELS: all that a file may name for its model).
 """
 
 import os
@@ -13,6 +13,7 @@ import pytest
 from fakes import load, parse
 
 from pipeline.errors import StudyError
+from pipeline.learners import Found
 from pipeline.learners.networks import NAMES
 
 STUDY = {
@@ -45,7 +46,7 @@ def refused(text: str) -> list[str]:
 def mistakes(name: str) -> list[tuple[str, str]]:
     """Each mistake of a text beside this file, and its message."""
     text = Path(__file__).with_name(f"test_study_refused_{name}.txt").read_text()
-    text = text.replace("FAMILIES", ", ".join(NAMES))
+    text = text.replace("FAMILIES", ", ".join(NAMES)).replace("MODELS", ", ".join(Found.words))
     return [tuple(case.strip().split("\n", 1)) for case in text.removeprefix("> ").split("\n> ")]
 
 

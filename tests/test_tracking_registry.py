@@ -7,7 +7,8 @@ import pytest
 from test_tracking import FACTS, blank, client, local_uri, mlruns, runs, tracker
 
 from pipeline.errors import StoreError
-from pipeline.tracking.registry import champion, fetch_model, promote, register_winner
+from pipeline.tracking.registry import Champion, champion, fetch_model, promote, register_winner
+from pipeline.training.fit import KerasModel
 
 __all__ = ["blank", "client", "mlruns"]
 
@@ -43,7 +44,7 @@ def registered(mlruns, model):
             local_uri(mlruns),
             mlruns / "artifacts",
             FACTS,
-            model=model,
+            model=KerasModel(model),
             input_example=IMAGES,
             fingerprint=fingerprint,
             tags={"configuration": "{}"},
@@ -91,7 +92,7 @@ def test_a_winner_loads_from_its_keras_file(registered, mlruns, model, tmp_path)
 
     winner = registered("f1")
     uri = local_uri(mlruns)
-    file = fetch_model(uri, "toy", winner.version, winner.tags["model_sha256"], tmp_path / "fetched")
+    file = fetch_model(uri, "toy", winner, tmp_path / "fetched")
     loaded = keras.saving.load_model(file, safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
 
@@ -99,8 +100,9 @@ def test_a_winner_loads_from_its_keras_file(registered, mlruns, model, tmp_path)
 def test_a_changed_file_is_not_handed_out(registered, mlruns, tmp_path):
     """A file whose SHA-256 is not the one that the caller knows is refused, and no copy stays."""
     winner = registered("f1")
+    known = Champion(winner.version, {**winner.tags, "model_sha256": "0" * 64})
     with pytest.raises(StoreError, match="must be the one that was registered"):
-        fetch_model(local_uri(mlruns), "toy", winner.version, "0" * 64, tmp_path / "fetched")
+        fetch_model(local_uri(mlruns), "toy", known, tmp_path / "fetched")
     assert not list((tmp_path / "fetched").rglob("*.keras"))
 
 

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest
@@ -28,6 +28,8 @@ from pipeline.training.surroundings import whole_number
 
 if TYPE_CHECKING:
     import keras
+
+    from pipeline.training.program import Builder
 
 # TensorFlow itself takes 1.1 GiB of data.
 MAX_BYTES = 8 * 2**30
@@ -169,7 +171,9 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
 def _num_weights(model: Mapping[str, Any], configuration: Configuration, data: DataShape) -> int:
     from pipeline.learners import again
 
-    built = again(model).build(configuration, data.input_shape, data.num_classes, lambda _: 1)
+    built = cast("Builder", again(model)).build(
+        configuration, data.input_shape, data.num_classes, lambda _: 1
+    )
     return int(built.count_params())
 
 

@@ -12,9 +12,9 @@ from importlib import import_module
 from math import ceil, prod
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from pipeline.files import code_sha256
+from pipeline.files import code_sha256, package_code
 from pipeline.learners import families
 from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
@@ -24,7 +24,7 @@ from pipeline.training import scored
 if TYPE_CHECKING:
     import keras
 
-    from pipeline.training.program import Program, SeedOf, Shape
+    from pipeline.training.program import Model, Program, SeedOf, Shape
 
 
 class Family(Protocol):
@@ -52,6 +52,11 @@ class Family(Protocol):
 
 
 FOLDER = Path(families.__file__).parent
+# What a network's results depend on beside its family's file and what every learner's depend on.
+CODE = (
+    *("learners/networks.py", "training/compiled", "training/fit.py"),
+    *("training/evaluation.py", "training/framework.py", "training/lean.py"),
+)
 # Each the name of its file; the first is the default.
 NAMES = tuple(sorted((path.stem for path in FOLDER.glob("[!_]*.py")), key=lambda name: (name != "mlp", name)))
 FAMILIES: Mapping[str, Family] = {
@@ -77,6 +82,7 @@ OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in sco
 LAST = ("rotation", "zoom", "epochs")
 # What one step costs beside its arithmetic, in multiply-adds: starting the operations takes about as long.
 STEP_OVERHEAD = 4_000_000
+WEIGHTS_SUFFIX = ".weights.h5"
 
 
 METRICS: Mapping[str, Direction] = MappingProxyType(
@@ -91,8 +97,6 @@ class Networks:
     names: tuple[str, ...] = NAMES
     optional: tuple[str, ...] = ()
     metrics: Mapping[str, Direction] = field(default_factory=lambda: METRICS)
-
-    weights_suffix: ClassVar[str] = ".weights.h5"
 
     @classmethod
     def of(cls, names: tuple[str, ...], tables: Mapping[str, Any]) -> Self:
@@ -115,13 +119,14 @@ class Networks:
         return {"kind": "networks"}
 
     def sources(self) -> dict[str, str]:
-        """The families' own files, and the SHA-256 of what each says to Python: no other family counts."""
+        """The SHA-256 of what trains networks, and of the families' own files: no other family counts."""
         # A family may take a part of another: what its file has imported.
         taken = {
             one for name in self.names for one in vars(FAMILIES[name]).values() if isinstance(one, ModuleType)
         }
         needed = [name for name in NAMES if name in self.names or FAMILIES[name] in taken]
-        return {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in needed}
+        own = {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in needed}
+        return {**own, "pipeline": package_code(CODE)}
 
     def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
         """Nothing: whatever the space holds can be built."""
@@ -130,6 +135,14 @@ class Networks:
     def read(self, configuration: Configuration) -> Configuration:
         """What the configuration's family has, and what all share."""
         return _family(configuration)[1]
+
+    def settled(self, configuration: Configuration) -> Configuration:
+        """The configuration as it is."""
+        return configuration
+
+    def weights_suffix(self, configuration: Configuration) -> str:  # noqa: ARG002  the seam's name
+        """How the name of a file of weights ends."""
+        return WEIGHTS_SUFFIX
 
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds.
@@ -160,12 +173,12 @@ class Networks:
 
     def restore(
         self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str = ""
-    ) -> keras.Model:
-        """The configuration's model with the weights of a `.weights.h5` file; see `evaluation.restore`."""
-        from pipeline.training import evaluation
+    ) -> Model:
+        """The configuration's model with the weights of a `.weights.h5` file; see `fit.restore`."""
+        from pipeline.training import fit
 
-        untrained = evaluation.untrained(self, configuration, data.input_shape, data.num_classes)
-        return evaluation.restore(untrained, weights_path, weights_sha256)
+        shape, num_classes = data.input_shape, data.num_classes
+        return fit.restore(self, configuration, shape, num_classes, weights_path, weights_sha256)
 
     def is_dense(self, configuration: Configuration) -> bool:
         """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""

@@ -16,14 +16,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import Problem, StudyError
-from pipeline.learners import own_code
+from pipeline.files import package_code
+from pipeline.learners import networks, own_code
 from pipeline.learners.measuring import Measuring
 from pipeline.learners.networks import (
     METRICS,
     OPTIONAL,
     SHARED,
     STEP_OVERHEAD,
-    Networks,
+    WEIGHTS_SUFFIX,
     metrics_of,
     named,
 )
@@ -33,10 +34,11 @@ from pipeline.study import DataShape, Direction, Study
 if TYPE_CHECKING:
     import keras
 
-    from pipeline.training.program import Program, SeedOf, Shape
+    from pipeline.training.program import Model, Program, SeedOf, Shape
 
 # What training itself asks of every configuration; all others are the user's.
 TRAINING = ("batch_size", "learning_rate", "schedule", "epochs")
+CODE = tuple(f"learners/{name}.py" for name in ("hypermodel", "measuring", "own", "own_code", "own_program"))
 KINDS: Mapping[str, type[int] | type[float]] = {"int": int, "float": float}
 
 
@@ -52,7 +54,6 @@ class OwnModel:
     measuring: Measuring | None = field(default=None, compare=False)
 
     kind = "own"
-    weights_suffix = Networks.weights_suffix
 
     @classmethod
     def of(cls, word: str, root: Path, folder: Path, tables: Mapping[str, Any]) -> Self:
@@ -78,12 +79,20 @@ class OwnModel:
         return own_code.settings_of(self.path, self.root, self.function)
 
     def sources(self) -> dict[str, str]:
-        """The SHA-256 of the model's file and of those of the project that it imports."""
-        return own_code.sources(self.path, self.root)
+        """The SHA-256 of the model's file, of those of the project that it imports, and of what trains it."""
+        return {**own_code.sources(self.path, self.root), "pipeline": package_code((*networks.CODE, *CODE))}
 
     def read(self, configuration: Configuration) -> Configuration:
         """All of it: `examine` has seen to that."""
         return configuration
+
+    def settled(self, configuration: Configuration) -> Configuration:
+        """The configuration as it is."""
+        return configuration
+
+    def weights_suffix(self, configuration: Configuration) -> str:  # noqa: ARG002  the seam's name
+        """How the name of a file of weights ends."""
+        return WEIGHTS_SUFFIX
 
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds: weights times output positions of the model that is built.
@@ -108,12 +117,12 @@ class OwnModel:
 
     def restore(
         self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str = ""
-    ) -> keras.Model:
-        """The configuration's model with the weights of a `.weights.h5` file; see `evaluation.restore`."""
-        from pipeline.training import evaluation
+    ) -> Model:
+        """The configuration's model with the weights of a `.weights.h5` file; see `fit.restore`."""
+        from pipeline.training import fit
 
-        untrained = evaluation.untrained(self, configuration, data.input_shape, data.num_classes)
-        return evaluation.restore(untrained, weights_path, weights_sha256)
+        shape, num_classes = data.input_shape, data.num_classes
+        return fit.restore(self, configuration, shape, num_classes, weights_path, weights_sha256)
 
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
@@ -144,7 +153,8 @@ class OwnModel:
             StudyError: it cannot be trained, or hyperparameters are declared and never read, or the reverse.
         """
         assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
-        configurations = [{**study.fixed, **point} for point in study.space.corners()]
+        corners = [{**arm.fixed, **point} for arm in study.arms for point in study.space_of(arm).corners()]
+        configurations = [one for index, one in enumerate(corners) if one not in corners[:index]]
         names = [name for name in self.hyperparameters if name not in (*TRAINING, *OPTIONAL)]
         full = [{**study.defaults, **one} for one in [study.baseline.configuration, *configurations]]
         found = self.measuring.examine(full, data, study.objective.metric)

@@ -6,15 +6,16 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pipeline
-from pipeline.files import code_sha256, digest, sha256
+from pipeline.files import digest, package_code
 from pipeline.training import BACKENDS, backend, machine
 
-CODE = ("seeds.py", "space.py", "trial.py", "search.py", "learners", "training", "engines")
+# What all that is trained depends on; each learner names the rest, its own, among its sources.
+CODE = (
+    *("seeds.py", "space.py", "trial.py", "search.py", "engines"),
+    *("training/program.py", "training/scored.py", "training/surroundings.py"),
+)
 PACKAGES = ("keras", "keras-tuner", "optuna", "numpy", "scikit-learn", "scipy")
 # The stages whose results are trained: they depend on the machine too, and on CODE beside code of their own.
 TRAINED: Mapping[str, tuple[str, ...]] = {
@@ -57,9 +58,9 @@ def dependencies() -> dict[str, Any]:
 
     DVC runs a stage again when its part changes, and a record's key is made of the very same values.
     """
-    trained = {stage: {**_surroundings(), "own_code": code(own)} for stage, own in TRAINED.items()}
+    trained = {stage: {**_surroundings(), "own_code": package_code(own)} for stage, own in TRAINED.items()}
     made = {
-        stage: {"own_code": code(own), "packages": _versions(packages)}
+        stage: {"own_code": package_code(own), "packages": _versions(packages)}
         for stage, (own, packages) in MADE.items()
     }
     return {**trained, **made}
@@ -68,7 +69,7 @@ def dependencies() -> dict[str, Any]:
 def _surroundings() -> dict[str, Any]:
     """What everything that is trained depends on."""
     packages = _versions((*BACKENDS[backend()], *PACKAGES))
-    return {"machine": machine(), "packages": packages, "code": code(CODE)}
+    return {"machine": machine(), "packages": packages, "code": package_code(CODE)}
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
@@ -79,21 +80,6 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 def key(what: Mapping[str, Any]) -> str:
     """A short name for the facts."""
     return digest(what)[:16]
-
-
-@cache
-def code(names: tuple[str, ...]) -> str:
-    """The SHA-256 of files and folders of the package, of Python without comments, docstrings and layout."""
-    root = Path(pipeline.__file__).parent
-    found = {}
-    for name in names:
-        for path in sorted([root / name] if (root / name).is_file() else (root / name).rglob("*.py")):
-            # A family counts for the studies that train it: their learner has its file among its sources.
-            if path.parent == root / "learners" / "families":
-                continue
-            read = code_sha256 if path.suffix == ".py" else sha256
-            found[str(path.relative_to(root))] = read(path)
-    return digest(found)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -206,11 +206,12 @@ def earlier(study: Study, old: Study, path: Path) -> dict[str, list[Told]]:
 
 def _told(values: Mapping[str, Value], study: Study, arm: Arm) -> dict[str, Value] | None:
     """The values that the arm's search would give a trial for this configuration; None: it never would."""
-    names = study.space.names
+    space = study.space_of(arm)
+    names = space.names
     if any(values.get(name) != value for name, value in arm.fixed.items() if name not in names):
         return None
-    found = study.space.active({name: values[name] for name in names if name in values})
-    is_inside = all(entry.values.holds(found[entry.name]) for entry in study.space if entry.name in found)
+    found = space.active({name: values[name] for name in names if name in values})
+    is_inside = all(entry.values.holds(found[entry.name]) for entry in space if entry.name in found)
     # One that counts must be there; what the old study did not have, nobody knows.
     is_whole = all(name in values for name in names if name in found or name not in values)
     return found if is_inside and is_whole else None

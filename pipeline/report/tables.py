@@ -71,9 +71,10 @@ def arms(findings: Findings) -> Table:
 def candidates(findings: Findings) -> Table:
     """The confirmed candidates, best first: the score in the search, and that on fresh seeds."""
     metric, study = findings.metric, findings.study
+    spaces = {arm.name: study.space_of(arm) for arm in study.arms}
     rows = []
     for one in findings.conclusion["candidates"][:MOST_ROWS]:
-        used = study.space.active(one["configuration"])
+        used = spaces[one["arm"]].active(one["configuration"])
         rows.append((
             f"{one['arm']}, trial {one['number']}" if study.compared else f"trial {one['number']}",
             ", ".join(f"{name} {setting(value)}" for name, value in used.items()),

@@ -15,11 +15,15 @@ from pipeline.stages.context import Context, Result
 from pipeline.stages.views import stage_facts
 from pipeline.tracking.registry import Champion, champion, promote, register_winner
 from pipeline.training import BACKENDS, backend
+from pipeline.training.program import Model
 
-REQUIREMENTS = ("keras", "numpy")
+REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
+    "keras": ("keras", "numpy"),
+    "sklearn": ("scikit-learn", "skops", "numpy"),
+}
 
 
-def decide(context: Context, result: Result, conclusion: Mapping[str, Any], model: Any) -> dict[str, Any]:
+def decide(context: Context, result: Result, conclusion: Mapping[str, Any], model: Model) -> dict[str, Any]:
     """Register the winner's model, promote it if it has earned it; the decision and its reason.
 
     The decision is the same when the same result is judged again.
@@ -49,7 +53,7 @@ def decide(context: Context, result: Result, conclusion: Mapping[str, Any], mode
         project.artifacts,
         stage_facts(context, "confirm", "", result.key, {}),
         model=model,
-        input_example=_example(context),
+        input_example=_example(context, model),
         fingerprint=fingerprint,
         tags=tags,
         metrics={
@@ -57,7 +61,7 @@ def decide(context: Context, result: Result, conclusion: Mapping[str, Any], mode
             "baseline_test_accuracy": conclusion["baseline"]["test_accuracy"]["mean"],
             "test_accuracy_gained": conclusion["difference"]["mean"],
         },
-        requirements=[f"{package}=={version(package)}" for package in (*REQUIREMENTS, *BACKENDS[backend()])],
+        requirements=[f"{package}=={version(package)}" for package in _requirements(model)],
     )
     if is_granted:
         promote(project.tracking_uri, name, registered.version)
@@ -109,7 +113,13 @@ def _span(metric: str, low: float, high: float) -> str:
     return f"{100 * low:+.2f} to {100 * high:+.2f} points of {metric.replace('_', ' ')}"
 
 
-def _example(context: Context) -> np.ndarray:
-    """A few raw training images: (3, height, width, channels), uint8."""
+def _requirements(model: Model) -> tuple[str, ...]:
+    """The packages that answer."""
+    return (*REQUIREMENTS[model.flavour], *(BACKENDS[backend()] if model.flavour == "keras" else ()))
+
+
+def _example(context: Context, model: Model) -> np.ndarray:
+    """A few raw training inputs, (3, ...), as the model's own library takes them: an estimator in rows."""
     arrays = data.load(context.project.data(context.study.name), ("train",))["train"]
-    return np.asarray(arrays.images[:3])
+    example = np.asarray(arrays.images[:3])
+    return example if model.flavour == "keras" else example.reshape(len(example), -1)

@@ -24,6 +24,8 @@ from pipeline.stages.freshness import check_search, check_trials
 from pipeline.stages.views import deliver_owed
 from pipeline.study import DataShape, Study
 from pipeline.tracking.registry import check_registry
+from pipeline.training import evaluation
+from pipeline.training.program import Model
 from pipeline.trial import Trial
 
 MAX_MISCLASSIFIED = 24
@@ -58,7 +60,7 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         write_folder(
             folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], conclusion)
         )
-        winners = {one.trial.number for one in order[0].outcomes}
+        winners = [one.trial for one in order[0].outcomes]
         for needless in weights.unneeded(context.study.learner, result.folder, winners):
             needless.unlink()
         deliver_owed(context)
@@ -131,7 +133,7 @@ class _Judge:
         folder = context.project.data(context.study.name)
         self._arrays: Arrays = data.load(folder, ("test",))["test"]
 
-    def model(self, contender: Contender, repeat: int) -> Any:
+    def model(self, contender: Contender, repeat: int) -> Model:
         """The contender's model of one repeat."""
         data_shape, path = DataShape.of(self._bench.card), self._weights(contender, repeat)
         recorded = contender.outcomes[repeat].weights_sha256
@@ -139,12 +141,8 @@ class _Judge:
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""
-        from pipeline.training import evaluation, fit
-
         images, labels = self._arrays
-        answers = [
-            fit.predict(self.model(contender, repeat), images) for repeat in range(len(contender.outcomes))
-        ]
+        answers = [self.model(contender, repeat).predict(images) for repeat in range(len(contender.outcomes))]
         metric = self._bench.study.objective.metric.removeprefix("val_")
         losses = [evaluation.mean_loss(answer, labels) for answer in answers]
         return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses, metric)
@@ -152,10 +150,11 @@ class _Judge:
     def write(self, folder: Path, winner: Contender, test: TestResult, conclusion: dict[str, Any]) -> None:
         """The winner's configuration and weights, what it misclassifies, and the conclusion."""
         write_json(folder / "conclusion.json", conclusion)
-        write_text(folder / "config.json", self.model(winner, 0).to_json(indent=2, sort_keys=True) + "\n")
-        write_bytes(
-            folder / f"model{self._bench.study.learner.weights_suffix}", self._weights(winner, 0).read_bytes()
-        )
+        write_text(folder / "config.json", self.model(winner, 0).described() + "\n")
+        weights_path = self._weights(winner, 0)
+        # Without the number in front: model.weights.h5.
+        kept = f"model{weights_path.name.lstrip('0123456789')}"
+        write_bytes(folder / kept, weights_path.read_bytes())
         wrong = np.flatnonzero(test.predicted[0] != test.labels)
         # Spread over all of them: images may lie in the order of their classes.
         wrong = wrong[
@@ -172,8 +171,8 @@ class _Judge:
             write_bytes(folder / f"misclassified_{name}.npy", content.getvalue())
 
     def _weights(self, contender: Contender, repeat: int) -> Path:
-        number = contender.outcomes[repeat].trial.number
-        return weights.path_of(self._bench.study.learner, contender.folder, number)
+        trial = contender.outcomes[repeat].trial
+        return weights.path_of(self._bench.study.learner, contender.folder, trial)
 
 
 def _write_rows(

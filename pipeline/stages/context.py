@@ -233,7 +233,6 @@ def open_pool(context: Context, task: Task, folder: Path) -> LocalPool:
     settings = {
         "learner": context.study.learner.as_settings(),
         "score": [objective.metric, objective.is_maximized, objective.at],
-        "weights_suffix": context.study.learner.weights_suffix,
         "data_folder": str(context.project.data(context.study.name)),
         "data_sha256": context.card["sha256"],
         "num_classes": context.card["num_classes"],

@@ -17,6 +17,7 @@ from pipeline.records.recorded import MEND, Task, folders, is_finished, read
 from pipeline.stages import leftovers, weights
 from pipeline.stages.context import held_alone
 from pipeline.stages.current import facts_of, in_use
+from pipeline.trial import Trial
 
 # Folders of nothing but workers' logs, by what made them.
 LOGS = {"replay": "a replay keeps what it compared elsewhere", "search": "the logs of a search's workers"}
@@ -130,16 +131,16 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
             yield _files(project, folder, needless, why)
 
 
-def _winners(folder: Path, winner: Path) -> set[int]:
-    """The numbers of the winner's repeats; empty where the conclusion is not this record's."""
+def _winners(folder: Path, winner: Path) -> list[Trial]:
+    """The winner's repeats; empty where the conclusion is not this record's."""
     try:
         configuration = read_json(winner, MEND)["winner"]["configuration"]
         one = read(folder)
     except (KeyError, TypeError, StoreError):
-        return set()
-    trials = {number: one.outcomes[number].trial for number in sorted(one.outcomes)}
-    won = [number for number, trial in trials.items() if dict(trial.configuration) == configuration]
-    return set(won[: one.task.repeats])
+        return []
+    trials = [one.outcomes[number].trial for number in sorted(one.outcomes)]
+    won = [trial for trial in trials if dict(trial.configuration) == configuration]
+    return won[: one.task.repeats]
 
 
 def _files(project: Project, folder: Path, paths: tuple[Path, ...], why: str) -> Waste:

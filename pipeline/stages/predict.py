@@ -41,7 +41,7 @@ def predict(
         folder = Path(made)
         classes, shape = _learnt(uri, chosen, folder, where)
         images, names = data.read_unlabelled(sources, shape)
-        path = fetch_model(uri, name, chosen.version, chosen.tags.get("model_sha256", ""), folder)
+        path = fetch_model(uri, name, chosen, folder)
         try:
             answers = serving.ask(path, images, len(classes), folder)
         except StoreError as error:

@@ -66,7 +66,7 @@ def _run(context: Context, arm: Arm, pool: LocalPool) -> Result:
     objective, refused = study.objective, list[Configuration]()
     assignment = Assignment(
         arm,
-        study.space,
+        study.space_of(arm),
         study.defaults,
         study.seed,
         objective.metric,

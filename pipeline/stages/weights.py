@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import StoreError
@@ -10,13 +10,13 @@ from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
 from pipeline.stages.context import Context, open_pool
 from pipeline.study import Learner
-from pipeline.trial import Outcome
+from pipeline.trial import Outcome, Trial
 from pipeline.workers import VirtualTrainer
 
 
-def path_of(learner: Learner, folder: Path, number: int) -> Path:
+def path_of(learner: Learner, folder: Path, trial: Trial) -> Path:
     """Where a stage that works in `folder` keeps the last weights of a trial."""
-    return folder / "weights" / f"{number}{learner.weights_suffix}"
+    return folder / "weights" / f"{trial.number}{learner.weights_suffix(trial.configuration)}"
 
 
 def restore(context: Context, task: Task, folder: Path, wanted: Sequence[Outcome]) -> None:
@@ -26,7 +26,7 @@ def restore(context: Context, task: Task, folder: Path, wanted: Sequence[Outcome
         StoreError: one of them does not give its recorded numbers.
     """
     learner = context.study.learner
-    gone = [one for one in wanted if not path_of(learner, folder, one.trial.number).is_file()]
+    gone = [one for one in wanted if not path_of(learner, folder, one.trial).is_file()]
     if not gone:
         return
     recorded = {one.trial.number: one for one in gone}
@@ -53,15 +53,11 @@ def restore(context: Context, task: Task, folder: Path, wanted: Sequence[Outcome
     except StoreError:
         # Those of another training must not lie there for the next confirm to find.
         for one in gone:
-            path_of(learner, folder, one.trial.number).unlink(missing_ok=True)
+            path_of(learner, folder, one.trial).unlink(missing_ok=True)
         raise
 
 
-def unneeded(learner: Learner, folder: Path, needed: Collection[int]) -> Iterator[Path]:
+def unneeded(learner: Learner, folder: Path, needed: Iterable[Trial]) -> Iterator[Path]:
     """The kept weights of all trials but the `needed` ones."""
-    kept = {path_of(learner, folder, number).name for number in needed}
-    yield from (
-        path
-        for path in sorted(folder.glob(f"weights/[0-9]*{learner.weights_suffix}"))
-        if path.name not in kept
-    )
+    kept = {path_of(learner, folder, trial).name for trial in needed}
+    yield from (path for path in sorted(folder.glob("weights/[0-9]*.weights.*")) if path.name not in kept)

@@ -88,7 +88,8 @@ def _objective(draft: Draft) -> Iterator[Problem]:
 
 
 def _space(draft: Draft) -> Iterator[Problem]:
-    order, entries = list(draft.tables["space"]), {entry.name: entry.values for entry in draft.study.space}
+    study, order = draft.study, list(draft.tables["space"])
+    entries = {entry.name: entry.values for entry in study.space}
     for name in order:
         where = f"[space] {as_key(name)}"
         if name in NEVER_SEARCHED:
@@ -99,12 +100,16 @@ def _space(draft: Draft) -> Iterator[Problem]:
                 "Remove it from [fixed] or from [space].",
             )
             yield Problem(must, name, advice, where)
-    for entry in draft.study.space:
+    for entry in study.space:
         name, values = entry.parent or ("", ())
         where, parent = f"[space] {entry.name} when", entries.get(name)
-        if entry.parent and name not in order[: order.index(entry.name)]:
+        if study.compared and name == study.compared[0]:
+            for value in [value for value in values if value not in study.compared[1]]:
+                advice = f"Choose a value of [compare] {name}."
+                yield Problem(f"must name a value of {name} that is compared.", as_toml(value), advice, where)
+        elif entry.parent and name not in order[: order.index(entry.name)]:
             must, advice = (
-                "must name a hyperparameter searched above this one.",
+                "must name a hyperparameter searched above this one, or what is compared.",
                 "Put it there, or drop when.",
             )
             yield Problem(must, as_key(name), advice, where)
@@ -126,8 +131,11 @@ def _baseline(draft: Draft) -> Iterator[Problem]:
         yield Problem(must, "nothing", advice, f"[baseline] {as_key(name)}")
     if not missing:
         # A value that the baseline's other values switch off is never compared with anything.
-        counted = draft.study.space.active(plain).keys() & given.keys()
-        yield from _inside({name: plain[name] for name in counted}, draft.study.space, "[baseline]")
+        study = draft.study
+        compared = study.compared if study.compared and study.compared[0] in plain else None
+        space = study.space_at(plain[compared[0]]) if compared else study.space
+        counted = space.active(plain).keys() & given.keys()
+        yield from _inside({name: plain[name] for name in counted}, space, "[baseline]")
 
 
 def _inside(values: Mapping[str, Value], space: Space, where: str) -> Iterator[Problem]:
@@ -183,6 +191,11 @@ def _compared(draft: Draft) -> Iterator[Problem]:
         if len(set(values)) < len(values):
             advice = "Remove the repeated value."
             yield Problem("must not repeat a value.", as_toml(table.choice), advice, where)
+        is_asked = len(keys) == 1 and draft.study.space.names
+        for value in values if is_asked else ():
+            if not draft.study.space_at(value).names:
+                must, advice = "must leave each arm something to search.", "Add to [space] what it has."
+                yield Problem(must, f"nothing for {as_toml(value)}", advice, where)
 
 
 def _engines(draft: Draft) -> Iterator[Problem]:
@@ -217,7 +230,7 @@ def _grid(draft: Draft) -> Iterator[Problem]:
     if endless := [entry.name for entry in space if entry.values.num_points() is None]:
         advice = "Give each a step and no log, or make it a choice."
         yield Problem("a grid needs values that can be counted.", ", ".join(endless), advice, "[space]")
-    points = space.grid_size()
-    if points is not None and points > search.trials:
+    points = max((draft.study.space_of(arm).grid_size() or 0 for arm in draft.study.arms), default=0)
+    if points > search.trials:
         must, advice = f"a grid of {points} points needs as many trials.", "Raise trials, or thin the grid."
         yield Problem(must, f"trials = {search.trials}", advice, "[search] trials")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 
 from pipeline.files import digest
-from pipeline.space import Configuration, Hyperparameter, Space, Value, defaults
+from pipeline.space import Configuration, Dimension, Hyperparameter, Space, Value, defaults
 from pipeline.study.tables import SAMPLERS, Confirm, Dataset, Objective, Search, Split, TrainerName
 
 if TYPE_CHECKING:
-    from pipeline.training.program import Program
+    from pipeline.training.program import Model, Program
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,35 @@ class Study:
             return (Arm("search", self.search, self.fixed),)
         key, values = self.compared
         if key in self.learner.hyperparameters:
-            return tuple(Arm(str(value), self.search, {**self.fixed, key: value}) for value in values)
+            return tuple(self._arm(key, value) for value in values)
         return tuple(Arm(str(one), self.search.model_copy(update={key: one}), self.fixed) for one in values)
+
+    def _arm(self, key: str, value: Value) -> Arm:
+        """The arm of one value of a compared hyperparameter: what it starts with is of its own space."""
+        names = self.space_at(value).names
+        starts = [{name: one[name] for name in one if name in names} for one in self.search.start_with]
+        search = self.search.model_copy(update={"start_with": starts})
+        return Arm(str(value), search, self.learner.settled({**self.fixed, key: value}))
+
+    def space_of(self, arm: Arm) -> Space:
+        """What an arm searches: the whole space, or what of it counts at the arm's compared value."""
+        key = self.compared[0] if self.compared else ""
+        return self.space_at(arm.fixed[key]) if key in self.learner.hyperparameters else self.space
+
+    def space_at(self, value: Value) -> Space:
+        """What of the space counts at one compared value: `when` may name it, and a model reads its own."""
+        key = self.compared[0] if self.compared else ""
+        known = self.learner.hyperparameters
+        if key not in known:
+            return self.space
+        read = self.learner.read({**self.defaults, key: value}) if key == "model" else known
+        kept: dict[str, Dimension] = {}
+        for one in self.space:
+            parent = one.parent if one.parent is None or one.parent[0] != key else None
+            is_there = one.parent is None or (value in one.parent[1] if parent is None else parent[0] in kept)
+            if is_there and one.name in read:
+                kept[one.name] = replace(one, parent=parent)
+        return Space(tuple(kept.values()))
 
     def plan(self) -> dict[str, Any]:
         """Every setting with its default written out, one table per stage: what each stage depends on."""
@@ -157,15 +184,12 @@ class Learner(Protocol):
     Attributes:
         hyperparameters: all that a configuration has a value for, in the order of result tables.
         metrics: what an epoch reports, and which way is better, in the order of result tables.
-        weights_suffix: how the names of its weights' files end; begins with ".weights.".
     """
 
     @property
     def hyperparameters(self) -> Mapping[str, Hyperparameter]: ...  # noqa: D102  see above
     @property
     def metrics(self) -> Mapping[str, Direction]: ...  # noqa: D102  see above
-    @property
-    def weights_suffix(self) -> str: ...  # noqa: D102  see above
 
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again, as a JSON value; its "kind" says who makes it again."""
@@ -183,6 +207,12 @@ class Learner(Protocol):
     def read(self, configuration: Configuration) -> Configuration:
         """The part of a configuration that its model reads: nothing that only other models have."""
 
+    def settled(self, configuration: Configuration) -> Configuration:
+        """The configuration as it is trained: where the model decides a value, with that."""
+
+    def weights_suffix(self, configuration: Configuration) -> str:
+        """How the name of a file of its weights ends; begins with ".weights."."""
+
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """One epoch, in multiply-adds: a pure function, the same on every machine, never measured."""
 
@@ -194,7 +224,7 @@ class Learner(Protocol):
 
     def restore(
         self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str
-    ) -> Any:
+    ) -> Model:
         """The configuration's model with the weights of a file that its program has saved.
 
         Raises:

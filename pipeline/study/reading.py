@@ -6,6 +6,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,12 @@ def _study(file: StudyFile, name: str, model: str, learner: Learner, text: str) 
     compared = [
         (key, admitted(settings, key, one.choice)) for key, one in file.compare.items() if key in settings
     ]
-    # A space in which nothing is in order has no centre; that is told of the space.
-    centre = [space.centre()] if space.names else []
+    # A space in which nothing is in order has no centre; that is told of the space. Each arm takes its part.
+    of_all = [
+        replace(one, parent=None) if compared and one.parent and one.parent[0] == compared[0][0] else one
+        for one in space
+    ]
+    centre = [Space(tuple(of_all)).centre()] if space.names else []
     starts = [row for start in file.search.start_with for row in (centre if start == CENTRE else [start])]
     return Study(
         name=name,
@@ -123,7 +128,7 @@ def _study(file: StudyFile, name: str, model: str, learner: Learner, text: str) 
         seed=file.seed,
         objective=file.objective,
         trainer=file.trainer,
-        baseline=Baseline({**plain, **file.baseline}),
+        baseline=Baseline(learner.settled({**plain, **file.baseline})),
         fixed={key: value for key, value in {**plain, **file.fixed}.items() if key not in space.names},
         space=space,
         search=file.search.model_copy(update={"start_with": starts}),

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
+    from pipeline.training.program import Model as TrainedModel
+
 ALIAS = "champion"
 
-# Of a model's folder, the one file that may be loaded: MLmodel can name code to run, a .keras file cannot.
-KERAS_FILE = "data/model.keras"
+# Of a model's folder by its flavour, the one file that may be loaded: MLmodel can name code to run.
+FILES: Mapping[str, str] = {"keras": "data/model.keras", "sklearn": "model.skops"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Champion:
         """What matters of a version."""
         return cls(int(found.version), dict(found.tags), found.run_id or "")
 
+    @property
+    def file(self) -> str:
+        """Where the model lies in its folder; those of earlier versions are Keras' without saying so."""
+        return FILES.get(self.tags.get("flavour", "keras"), FILES["keras"])
+
 
 def check_registry(uri: str) -> None:
     """Raise a StoreError if the registry can be seen to be impossible; a server may still come back."""
@@ -55,14 +62,14 @@ def register_winner(
     artifacts: Path,
     facts: StageFacts,
     *,
-    model: Any,
+    model: TrainedModel,
     input_example: np.ndarray,
     fingerprint: str,
     tags: Mapping[str, str],
     metrics: Mapping[str, float],
     requirements: Sequence[str],
 ) -> Champion:
-    """Log a Keras model with the stage's run and register it under the study's name.
+    """Log a model with the stage's run and register it under the study's name.
 
     A version with the same fingerprint is returned as it is.
 
@@ -70,8 +77,8 @@ def register_winner(
         uri: the store.
         artifacts: the folder for artifacts of a database.
         facts: the stage that chose the model; its parent run becomes the model's source.
-        model: a built `keras.Model` that takes raw pixels.
-        input_example: (1 to 5, height, width, channels), uint8, 0-255.
+        model: takes raw inputs.
+        input_example: a few of them, (1 to 5, ...), as the library's own object takes them.
         fingerprint: tells this winner from another.
         tags: for the version.
         metrics: for the stage's run: what the model was measured to do.
@@ -92,10 +99,10 @@ def register_winner(
                 client.log_metric(run_id, name, value)
         logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
         _save(model, Path(folder), logged, run_id, input_example, requirements)
-        digest = sha256(Path(folder) / KERAS_FILE)
+        digest = sha256(Path(folder) / FILES[model.flavour])
         client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
-        marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest}
+        marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest, "flavour": model.flavour}
         return _registered(client, uri, facts.study, logged, run_id, marks)
 
 
@@ -157,23 +164,23 @@ def promote(uri: str, study: str, version: int) -> None:
         connect(uri).set_registered_model_alias(study, ALIAS, str(version))
 
 
-def fetch_model(uri: str, study: str, version: int, model_sha256: str, folder: Path) -> Path:
-    """Copy a version's .keras file into `folder`, if it is the file that the caller knows by its SHA-256.
+def fetch_model(uri: str, study: str, chosen: Champion, folder: Path) -> Path:
+    """Copy a version's one file into `folder`, if it is the file whose SHA-256 the version has.
 
     Raises:
         StoreError: MLflow does not answer, has no such version, or has another file.
     """
     with answering("MLflow", uri):
-        place = connect(uri).get_model_version_download_uri(study, str(version))
-        file = _downloaded(uri, f"{place.rstrip('/')}/{KERAS_FILE}", folder)
-    digest = sha256(file)
+        place = connect(uri).get_model_version_download_uri(study, str(chosen.version))
+        file = _downloaded(uri, f"{place.rstrip('/')}/{chosen.file}", folder)
+    digest, model_sha256 = sha256(file), chosen.tags.get("model_sha256", "")
     if digest != model_sha256:
         file.unlink()
         raise StoreError.of(
             f"the file must be the one that was registered, with SHA-256 {model_sha256}.",
             digest,
             "Do not use it; restore the artifacts, or run the confirm stage again.",
-            f"model {study} version {version}",
+            f"model {study} version {chosen.version}",
         )
     return file
 
@@ -200,7 +207,7 @@ def champion_sha256(uri: str, study: str) -> tuple[Champion, str] | None:
         return None
     with answering("MLflow", uri), tempfile.TemporaryDirectory() as folder:
         place = connect(uri, may_make=False).get_model_version_download_uri(study, str(found.version))
-        return found, sha256(_downloaded(uri, f"{place.rstrip('/')}/{KERAS_FILE}", Path(folder)))
+        return found, sha256(_downloaded(uri, f"{place.rstrip('/')}/{found.file}", Path(folder)))
 
 
 def _downloaded(uri: str, source: str, folder: Path) -> Path:
@@ -211,7 +218,7 @@ def _downloaded(uri: str, source: str, folder: Path) -> Path:
 
 
 def _save(
-    model: Any,
+    model: TrainedModel,
     folder: Path,
     logged: LoggedModel,
     run_id: str | None,
@@ -221,12 +228,12 @@ def _save(
     with warnings.catch_warnings():
         # MLflow's model flavours, when they are loaded, warn of type hints of their own.
         warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
-        import mlflow.pyfunc
-    import mlflow.keras
+        import mlflow.pyfunc  # noqa: F401  the flavours need it
     from mlflow.models import Model, infer_signature
 
-    mlflow.keras.save_model(
-        model,
+    save = {"keras": _save_keras, "sklearn": _save_sklearn}[model.flavour]
+    save(
+        model.native,
         str(folder),
         mlflow_model=Model(
             artifact_path=logged.artifact_location,
@@ -234,10 +241,31 @@ def _save(
             model_id=logged.model_id,
             run_id=run_id,
         ),
-        signature=infer_signature(input_example, model.predict(input_example, verbose=0)),
+        signature=infer_signature(input_example, model.predict(input_example)),
         input_example=input_example,
         # Inferring them would load the model in a new process: 19 s.
         pip_requirements=list(requirements),
+    )
+
+
+def _save_keras(native: Any, folder: str, **about: Any) -> None:
+    import mlflow.keras
+
+    mlflow.keras.save_model(native, folder, **about)
+
+
+def _save_sklearn(native: Any, folder: str, **about: Any) -> None:
+    import mlflow.sklearn
+
+    from pipeline.training.estimator import TRUSTED
+
+    mlflow.sklearn.save_model(
+        native,
+        folder,
+        serialization_format="skops",
+        skops_trusted_types=list(TRUSTED),
+        pyfunc_predict_fn="predict_proba" if hasattr(native, "predict_proba") else "predict",
+        **about,
     )
 
 

@@ -1,42 +1,33 @@
-"""Trained weights on a split: what a served model would answer."""
+"""Trained weights on a split: read from their file, compared with their record, and judged."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import StoreError
-from pipeline.space import Configuration
-from pipeline.training.fit import sha256
-from pipeline.training.framework import set_up
-from pipeline.training.lean import keras
-from pipeline.training.program import Builder, Shape
-from pipeline.training.surroundings import THREADS
+from pipeline.training.program import Model
 
 # The smallest probability of a float32 softmax that has not sunk to zero.
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def untrained(builder: Builder, configuration: Configuration, shape: Shape, num_classes: int) -> keras.Model:
-    """The configuration's model, in a process that is set up as those that train are."""
-    set_up(THREADS)
-    return builder.build(configuration, shape, num_classes, lambda _: 1)
-
-
-def restore(model: keras.Model, weights_path: Path, weights_sha256: str = "") -> keras.Model:
-    """The model with the weights of a `.weights.h5` file.
+def restored(load: Callable[[], tuple[Model, str]], weights_path: Path, weights_sha256: str = "") -> Model:
+    """The model that `load` reads from a file of weights.
 
     Args:
-        weights_sha256: of the recorded weights, as `fit.sha256` makes it; empty: they are not compared.
+        load: gives the model and the SHA-256 of its weights; whatever it raises, the file is damaged.
+        weights_sha256: of the recorded weights; empty: they are not compared.
 
     Raises:
         StoreError: the file is damaged, of another model, or holds other weights: those are removed.
     """
     try:
-        keras.Model(model.inputs, model.outputs).load_weights(weights_path)
-    # In a damaged file Keras and its HDF5 library raise whatever they happen to stumble on.
+        model, found = load()
+    # In a damaged file a library raises whatever it happens to stumble on.
     except Exception as error:
         raise StoreError.of(
             "the weights must be as they were written.",
@@ -44,7 +35,6 @@ def restore(model: keras.Model, weights_path: Path, weights_sha256: str = "") ->
             f"Remove the folder {weights_path.parents[1]}, then run again: they are trained anew.",
             str(weights_path),
         ) from error
-    found = sha256(model.get_weights())
     if weights_sha256 and found != weights_sha256:
         # What is gone is trained again; what is wrong would be met again and again.
         weights_path.unlink()

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline import seeds
 from pipeline.space import Configuration
+from pipeline.training import evaluation, framework
 from pipeline.training.lean import keras
-from pipeline.training.program import Builder, SeedOf
+from pipeline.training.program import Builder, Model, SeedOf, Shape
+from pipeline.training.surroundings import THREADS
 from pipeline.trial import Metrics, Trial
 
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -130,6 +132,46 @@ def sha256(weights: Sequence[NDArray[Any]]) -> str:
         found.update(f"{array.dtype} {array.shape} ".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A trained Keras model, from raw inputs to class probabilities."""
+
+    native: keras.Model
+    flavour = "keras"
+
+    def predict(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) of raw inputs (num_inputs, ...)."""
+        return predict(self.native, inputs)
+
+    def described(self) -> str:
+        """Its layers and their settings, as JSON text."""
+        return str(self.native.to_json(indent=2, sort_keys=True))
+
+
+def restore(
+    builder: Builder,
+    configuration: Configuration,
+    shape: Shape,
+    num_classes: int,
+    weights_path: Path,
+    weights_sha256: str = "",
+) -> Model:
+    """The configuration's model with the weights of a `.weights.h5` file.
+
+    Raises:
+        StoreError: see `evaluation.restored`.
+    """
+    # As in the processes that train.
+    framework.set_up(THREADS)
+    model = builder.build(configuration, shape, num_classes, lambda _: 1)
+
+    def load() -> tuple[Model, str]:
+        keras.Model(model.inputs, model.outputs).load_weights(weights_path)
+        return KerasModel(model), sha256(model.get_weights())
+
+    return evaluation.restored(load, weights_path, weights_sha256)
 
 
 def seed_of(study_seed: int, trial: Trial) -> SeedOf:

@@ -13,8 +13,8 @@ import numpy as np
 
 from pipeline import data
 from pipeline.errors import StudyError
+from pipeline.training import scored
 from pipeline.training.program import Builder, Program
-from pipeline.training.scored import OF_CLASSES, Scored
 from pipeline.training.surroundings import accelerators, backend, slots
 
 XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
@@ -24,11 +24,7 @@ def open_program(builder: Builder, settings: Mapping[str, Any]) -> tuple[Program
     """The program that the settings name for models of the builder's, and the device, in words."""
     device = set_up(settings["threads"], settings["compiled_folder"])
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
-    program = _program(builder, settings, splits)
-    metric = settings["score"][0] if "score" in settings else ""
-    if metric.removeprefix("val_") in OF_CLASSES:
-        program = Scored(program, metric, splits["val"])
-    return program, device
+    return scored.wrapped(_program(builder, settings, splits), settings, splits["val"]), device
 
 
 def _program(builder: Builder, settings: Mapping[str, Any], splits: Mapping[str, Any]) -> Program:

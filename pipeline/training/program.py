@@ -1,4 +1,4 @@
-"""The seam between what is trained and how: one way to train, and what it needs to be told of a model."""
+"""The seam between what is trained and how: one way to train, what it needs to be told, and what it makes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,27 @@ class Program(Protocol):
         """The SHA-256 of the trial's weights of now."""
 
     def save(self, number: int, path: Path) -> None:
-        """Write the trial's weights as a Keras `.weights.h5` file."""
+        """Write the trial's weights in the learner's file format, which is never pickle."""
 
     def drop(self, number: int) -> None:
         """Forget the trial."""
+
+
+class Model(Protocol):
+    """A trained model, whatever made it.
+
+    Attributes:
+        native: the library's own object.
+        flavour: the library: "keras" or "sklearn".
+    """
+
+    @property
+    def native(self) -> Any: ...  # noqa: D102  see above
+    @property
+    def flavour(self) -> str: ...  # noqa: D102  see above
+
+    def predict(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (num_inputs, num_classes) of raw inputs (num_inputs, ...)."""
+
+    def described(self) -> str:
+        """What it is made of, as JSON text; not its weights."""

@@ -48,6 +48,12 @@ OF_CLASSES: Mapping[str, Callable[[Labels, Labels], float]] = {
 }
 
 
+def wrapped(program: Program, settings: Mapping[str, Any], val: tuple[NDArray[Any], Labels]) -> Program:
+    """The program, with the metric that the settings' objective asks for beside the usual ones."""
+    metric = settings["score"][0] if "score" in settings else ""
+    return Scored(program, metric, val) if metric.removeprefix("val_") in OF_CLASSES else program
+
+
 class Scored:
     """Trains as another program does, and answers val after each epoch.
 

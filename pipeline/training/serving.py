@@ -1,4 +1,4 @@
-"""A model's file asked in a process of its own, in Keras's safe mode and with a limit on memory.
+"""A model's file asked in a process of its own, which loads no code from it, with a limit on memory.
 
 {"model": ..., "images": ..., "answers": ..., "num_classes": ...}        in, standard input: three paths
 {"problem": null} or {"problem": {"must": ..., ...}}                     out, standard output
@@ -29,7 +29,7 @@ ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
 
 
 def ask(model_path: Path, images: NDArray[np.uint8], num_classes: int, folder: Path) -> NDArray[np.float64]:
-    """What the model in a `.keras` file answers.
+    """What the model in a `.keras` or `.skops` file answers.
 
     Args:
         images: (num_images, height, width, channels), uint8, 0-255.
@@ -86,32 +86,58 @@ def main() -> None:
 
 def answered(order: dict[str, Any]) -> Problem | None:
     """Write the answers, or say why there are none."""
-    if not is_safe():
+    is_keras = Path(order["model"]).suffix != ".skops"
+    if is_keras and not is_safe():
         received = "safe mode is off in this process"
         return Problem("Keras must refuse code in a model.", received, "Find what switches it off.")
     try:
         return _answered(order)
-    # Whatever a file makes Keras stumble on, it is the file that is refused.
+    # Whatever a file makes its library stumble on, it is the file that is refused.
     except Exception as error:
         received = next(iter(str(error).split("\n")), "") or type(error).__name__
-        return Problem("the file must be a whole model that Keras loads in safe mode.", received, ADVICE)
+        how = "Keras loads in safe mode" if is_keras else "skops loads without any type of its own"
+        return Problem(f"the file must be a whole model that {how}.", received, ADVICE)
 
 
 def _answered(order: dict[str, Any]) -> Problem | None:
-    import keras
-
-    hold_keras()
     images = np.load(order["images"], mmap_mode="r", allow_pickle=False)
-    model = keras.saving.load_model(order["model"], safe_mode=True, compile=False)
-    wanted = (None, *images.shape[1:]), (None, order["num_classes"])
-    found = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    if found != wanted:
-        return Problem(f"the model must map {wanted[0]} to {wanted[1]}.", f"{found[0]} to {found[1]}", ADVICE)
-    answers = np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), dtype=np.float64)
+    ask_file = _by_keras if Path(order["model"]).suffix != ".skops" else _by_sklearn
+    answers = ask_file(order["model"], images, order["num_classes"])
+    if isinstance(answers, Problem):
+        return answers
     if not np.isfinite(answers).all():
         return Problem("the model must answer with numbers.", "not a number", ADVICE)
     np.save(order["answers"], answers, allow_pickle=False)
     return None
+
+
+def _by_keras(path: str, images: NDArray[np.uint8], num_classes: int) -> NDArray[np.float64] | Problem:
+    import keras
+
+    hold_keras()
+    model = keras.saving.load_model(path, safe_mode=True, compile=False)
+    wanted = (None, *images.shape[1:]), (None, num_classes)
+    found = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if found != wanted:
+        return _other(wanted, found)
+    return np.asarray(model.predict(images, batch_size=BATCH_SIZE, verbose=0), dtype=np.float64)
+
+
+def _by_sklearn(path: str, images: NDArray[np.uint8], num_classes: int) -> NDArray[np.float64] | Problem:
+    import skops.io
+
+    from pipeline.training.estimator import TRUSTED, EstimatorModel, rows
+
+    native = skops.io.load(path, trusted=TRUSTED)
+    wanted, found = (rows(images[:1]).shape[1], num_classes), (native.n_features_in_, len(native.classes_))
+    # Those are the classes of train, where one may be missing.
+    if found[0] != wanted[0] or found[1] > num_classes:
+        return _other(wanted, found)
+    return EstimatorModel(native, num_classes).predict(images)
+
+
+def _other(wanted: tuple[Any, Any], found: tuple[Any, Any]) -> Problem:
+    return Problem(f"the model must map {wanted[0]} to {wanted[1]}.", f"{found[0]} to {found[1]}", ADVICE)
 
 
 def is_safe() -> bool:

@@ -26,6 +26,7 @@ import pipeline
 from pipeline import files
 from pipeline.data import load_card
 from pipeline.errors import DataError, PipelineError
+from pipeline.space import Configuration
 from pipeline.trial import At, Metrics, Trial, is_over, scored_epoch
 from pipeline.workers import process
 
@@ -54,7 +55,7 @@ class Worker:
         program: Program,
         say: Callable[[Message], None],
         weights_folder: Path | None,
-        weights_suffix: str,
+        weights_suffix: Callable[[Configuration], str],
         score: Score,
     ) -> None:
         self._program = program
@@ -186,8 +187,8 @@ class Worker:
         return self._read[number]
 
     def _keep_weights(self, number: int, folder: Path) -> None:
-        path = folder / f"{self._names[number]}{self._weights_suffix}"
-        aside = folder / f".{os.getpid()}{self._weights_suffix}"
+        suffix = self._weights_suffix(self._trials[number].configuration)
+        path, aside = folder / f"{self._names[number]}{suffix}", folder / f".{os.getpid()}{suffix}"
         self._program.save(number, aside)
         # The record that a trial has ended must never be there without its weights.
         files.place(aside, path)
@@ -259,7 +260,8 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
     score = Score(*settings["score"]) if "score" in settings else Score()
-    return Worker(program, say, Path(folder) if folder else None, settings["weights_suffix"], score)
+    suffix = learners.again(settings["learner"]).weights_suffix
+    return Worker(program, say, Path(folder) if folder else None, suffix, score)
 
 
 def _check_data(settings: Message) -> None:
