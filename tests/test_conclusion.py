@@ -12,6 +12,7 @@ from fakes import outcome
 
 from pipeline.errors import DataError
 from pipeline.stages.conclusion import Candidate, Contender, TestResult, conclude, ranked
+from pipeline.statistics import crossed_interval
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)
@@ -34,7 +35,9 @@ def contender(*scores, name="a", search_score=None, failed=False):
 
 
 def answered(*predicted):
-    return TestResult(LABELS, [np.array(classes) for classes in predicted], [0.5, 1.5])
+    return TestResult(
+        LABELS, [np.array(classes) for classes in predicted], [np.full(4, 0.5), np.full(4, 1.5)]
+    )
 
 
 def interval(low, high):
@@ -56,8 +59,12 @@ def test_accuracy_and_loss_are_means_with_intervals():
     """Over the repeats: 4 of 4 and 3 of 4 right; losses 0.5 and 1.5."""
     found = WINNER.as_dict(["cat", "dog"])
     assert found["test_accuracies"] == [1.0, 0.75]
-    assert found["test_accuracy"] == interval(0.75, 1.0)
-    assert found["test_loss"] == interval(0.5, 1.5)
+    assert found["test_accuracy"]["mean"] == 0.875
+    assert 0 < found["test_accuracy"]["low"] < 0.875 < found["test_accuracy"]["high"] < 1
+    assert found["test_loss"]["mean"] == 1.0
+    # The log of the loss is as far from either end: every input loses alike, so seeds alone count.
+    assert math.log(found["test_loss"]["high"]) == pytest.approx(T * 0.5)
+    assert not found["is_deterministic"]
 
 
 def test_confusion_is_summed_over_repeats():
@@ -69,13 +76,23 @@ def test_each_class_has_its_precision_and_recall():
     """Dogs: both repeats are right where they say dog; they find 2 of 2 and 1 of 2."""
     dog = WINNER.as_dict(["cat", "dog"])["per_class"][1]
     assert (dog["class"], dog["support"]) == ("dog", 2)
-    assert dog["precision"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
-    assert dog["recall"] == interval(0.5, 1.0)
+    assert (dog["precision"]["mean"], dog["precision"]["high"]) == (1.0, 1.0)
+    assert (dog["recall"]["mean"], dog["precision"]["low"] < 0.5) == (0.75, True)
 
 
-def test_the_difference_is_paired_over_seeds():
-    """1.0 - 0.5 on the first seed, 0.75 - 0.5 on the second."""
-    assert concluded()["difference"] == interval(0.25, 0.5)
+def test_the_difference_is_over_seeds_and_inputs():
+    """0.875 - 0.5, with the interval of the statistics; what is judged is the same question here."""
+    found, rights = concluded(), [one.per_input() for one in (WINNER, BASELINE)]
+    assert found["difference"] == crossed_interval(*rights).as_dict() == found["judged"]["gain"]
+    assert found["difference"]["mean"] == 0.375
+
+
+def test_a_model_that_no_seed_changes_is_said_to_be_one():
+    """Every repeat answers alike, to the last bit of its loss: the inputs alone give its interval."""
+    same = TestResult(LABELS, [LABELS, LABELS], [np.full(4, 0.1)] * 2)
+    assert same.as_dict(["cat", "dog"])["is_deterministic"]
+    other = TestResult(LABELS, [LABELS, LABELS], [np.full(4, 0.1), np.full(4, 0.2)])
+    assert not other.as_dict(["cat", "dog"])["is_deterministic"]
 
 
 def test_one_pair_of_models_is_compared_image_by_image():

@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pipeline.statistics import (
-    ClassScores,
     Interval,
     confusion,
+    crossed_interval,
     interval,
     mcnemar,
     paired_interval,
     per_class,
+    per_input,
+    shares_interval,
     welch_interval,
 )
+from pipeline.training.scored import OF_CLASSES
 
 BEFORE = [0.975, 0.978, 0.9774, 0.9769, 0.9781]
 AFTER = [0.9832, 0.9841, 0.9838, 0.9829, 0.9845]
@@ -128,15 +131,90 @@ def test_confusion_refuses_what_does_not_fit(predicted: list[int]) -> None:
 
 
 def test_per_class_rates_by_hand() -> None:
-    """Precision divides by the column, recall by the row; the interval is over repeats."""
-    rows = per_class([np.array([[8, 2], [1, 9]]), np.array([[9, 1], [0, 10]])])
-    assert rows[0].support == 10
-    assert rows[0].recall == interval([0.8, 0.9])
-    assert rows[0].precision == interval([8 / 9, 9 / 9])
-    assert rows[1].precision.mean == pytest.approx((9 / 11 + 10 / 11) / 2)
+    """Precision divides by what was answered, recall by what is true; each in its range."""
+    labels = np.repeat([0, 1], 10)
+    repeats = [np.where(np.arange(20) < 8, 0, 1), np.where(np.arange(20) < 11, 0, 1)]
+    first, second = per_class(labels, repeats, 2)
+    assert (first.support, second.support) == (10, 10)
+    assert first.recall.mean == pytest.approx((8 / 10 + 10 / 10) / 2)
+    assert first.precision.mean == pytest.approx((8 / 8 + 10 / 11) / 2)
+    assert second.precision.mean == pytest.approx((10 / 12 + 9 / 9) / 2)
+    for rate in (first.recall, first.precision, second.recall, second.precision):
+        assert 0 <= rate.low < rate.mean < rate.high <= 1
 
 
 def test_per_class_of_nothing_is_0() -> None:
-    """A class never seen and never predicted has rates of 0, not NaN."""
-    rows = per_class([np.array([[5, 0], [0, 0]])] * 2)
-    assert rows[1] == ClassScores(1, Interval(0, 0, 0), Interval(0, 0, 0), 0)
+    """A class never seen and never predicted has rates of 0, not NaN, and nothing is known of them."""
+    labels = np.zeros(5, dtype=np.int64)
+    row = per_class(labels, [labels, labels], 2)[1]
+    assert (row.precision.mean, row.recall.mean, row.support) == (0, 0, 0)
+    assert row.recall.high > 0.8
+
+
+def test_without_seeds_the_inputs_alone_count() -> None:
+    """Models that no seed changes: the interval is Student's over the inputs' differences."""
+    generator = np.random.default_rng(1)
+    a, b = (np.tile(generator.random(50) > share, (5, 1)).astype(float) for share in (0.1, 0.3))
+    assert crossed_interval(a, b).low == pytest.approx(interval(a[0] - b[0]).low)
+
+
+def test_without_a_difference_between_inputs_the_seeds_alone_count() -> None:
+    """Where every input gives what its seed gives, the interval is Student's over the seeds."""
+    a = np.repeat(np.array(AFTER)[:, None], 1_000, axis=1)
+    assert crossed_interval(a).low == pytest.approx(interval(AFTER).low)
+
+
+@pytest.mark.parametrize("num_seeds", [3, 5])
+def test_the_crossed_interval_covers_the_truth(num_seeds: int) -> None:
+    """Of 400 made-up studies with seeds, inputs and noise, about 95 in a hundred; the seed is fixed."""
+    generator = np.random.default_rng(num_seeds)
+
+    def answers(share: float, difficulty: np.ndarray) -> np.ndarray:
+        noise = generator.normal(0, 1, (num_seeds, 300)) + generator.normal(0, 0.1, (num_seeds, 1))
+        return (stats.norm.ppf(share) * np.sqrt(2.01) + difficulty + noise > 0).astype(float)
+
+    covered = 0
+    for _ in range(400):
+        difficulty = generator.normal(0, 1, 300)
+        found = crossed_interval(answers(0.92, difficulty), answers(0.9, difficulty))
+        covered += found.low <= 0.02 <= found.high
+    assert 0.93 <= covered / 400 <= 0.99
+
+
+@pytest.mark.parametrize(
+    ("mean", "bounds"), [(1.0, "share"), (0.0, "share"), (0.995, "share"), (0.002, "positive")]
+)
+def test_a_crossed_interval_respects_its_range(mean: float, bounds: str) -> None:
+    """A share stays in 0 to 1, a loss above 0, and neither end is the mean's unless it must be."""
+    values = np.full((3, 40), mean)
+    values[0, 0] += 0.0 if mean in (0.0, 1.0) else -0.002 if bounds == "share" else 0.5
+    found = crossed_interval(values, bounds=bounds)
+    assert 0 <= found.low <= found.mean <= found.high
+    assert found.low < found.high
+    assert bounds != "share" or found.high <= 1
+
+
+@pytest.mark.parametrize("metric", ["accuracy", *OF_CLASSES])
+def test_what_each_input_adds_has_the_metric_for_its_mean(metric: str) -> None:
+    """Also where a class is never true or never answered."""
+    generator = np.random.default_rng(3)
+    labels, predicted = generator.integers(0, 4, 200), generator.integers(1, 6, 200)
+    scores = {"accuracy": lambda a, b: np.mean(a == b), **OF_CLASSES}
+    assert per_input(metric, labels, predicted).mean() == pytest.approx(scores[metric](labels, predicted))
+
+
+def test_a_macro_f1_changes_as_its_linear_part_says() -> None:
+    """The variance of macro F1 over other inputs is that of the mean of what each input adds."""
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, 3, 2_000)
+    predicted = np.where(generator.random(2_000) < 0.2, generator.integers(0, 3, 2_000), labels)
+    linear = per_input("macro_f1", labels, predicted).std() / np.sqrt(2_000)
+    drawn = [generator.integers(0, 2_000, 2_000) for _ in range(600)]
+    spread = np.std([OF_CLASSES["macro_f1"](labels[rows], predicted[rows]) for rows in drawn])
+    assert spread == pytest.approx(linear, rel=0.1)
+
+
+def test_shares_of_unshared_inputs_differ_by_both_errors() -> None:
+    """Of 100 inputs each, 90 % and 80 %: 0.1 and 1.96 times the root of (0.09 + 0.16) / 100."""
+    found = shares_interval(0.9, 0.8, 100)
+    assert (found.low, found.high) == pytest.approx((0.1 - 0.098, 0.1 + 0.098), abs=1e-4)

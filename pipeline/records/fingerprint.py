@@ -28,14 +28,14 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
         "records/rows.py",
         "stages/selection.py",
         "stages/weights.py",
-        "statistics.py",
+        "statistics",
     ),
 }
 # Of the others, the code and the packages.
 MADE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prepare": (("data", "seeds.py", "stages/prepare.py"), ("mlxtend", "numpy", "pillow")),
     "report": (
-        ("report", "report/page.html.j2", "seeds.py", "statistics.py", "stages/report.py", "records/rows.py"),
+        ("report", "report/page.html.j2", "seeds.py", "statistics", "stages/report.py", "records/rows.py"),
         ("jinja2", "optuna", "pandas", "plotly", "scikit-learn"),
     ),
 }

@@ -105,8 +105,21 @@ def method(findings: Findings) -> list[str]:
         f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {findings.metric_name}. "
         "Then the test split was opened, for the winner and the baseline alone.",
-        "Each interval is a 95 % Student t interval over seeds: it covers the chance in initial weights and "
-        "shuffling, not the choice of the images, which all models share. Differences are paired by seed.",
+        "Each interval of a test result is a 95 % interval over seeds and test images at once: it covers the "
+        "chance in initial weights and shuffling, and that of these images, which all models share. One of a "
+        "validation score is a 95 % Student t interval over seeds alone, its differences paired by seed.",
+        *_deterministic(findings.conclusion),
+    ]
+
+
+def _deterministic(conclusion: Mapping[str, Any]) -> list[str]:
+    """Which models no seed changes, so that their intervals come from the images alone."""
+    found = [who for who in ("winner", "baseline") if conclusion[who]["is_deterministic"]]
+    if not found:
+        return []
+    return [
+        f"No seed changes the {' or the '.join(found)}: every repeat answers alike, and the interval comes "
+        "from the images alone."
     ]
 
 
@@ -115,7 +128,8 @@ def _bought(conclusion: Mapping[str, Any]) -> str:
         score("accuracy", conclusion[side]["test_accuracy"]["mean"]) for side in ("baseline", "winner")
     )
     difference = Interval(**conclusion["difference"])
-    by = f"({change('accuracy', difference)} over {amount(conclusion['repeats'], 'seed')})"
+    over = f"{amount(conclusion['repeats'], 'seed')} and {amount(conclusion['num_test'], 'test image')}"
+    by = f"({change('accuracy', difference)} over {over})"
     if not difference.is_resolved:
         return (
             f"The study does not show a difference: the test accuracy is {before} with the baseline "
@@ -179,6 +193,8 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     if abs(difference.mean) < NO_DIFFERENCE:
         degree = "the same as that of"
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
+    if difference.low == difference.high and abs(difference.mean) >= NO_DIFFERENCE:
+        resolved = "comes from one set of validation images: no seed changes either, so nothing more is told"
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
         f"against {means[1]} ({change(metric, difference)}, paired over {seeds} seeds); "

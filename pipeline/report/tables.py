@@ -74,7 +74,7 @@ def candidates(findings: Findings) -> Table:
     spaces = {arm.name: study.space_of(arm) for arm in study.arms}
     rows = []
     for one in findings.conclusion["candidates"][:MOST_ROWS]:
-        used = spaces[one["arm"]].active(one["configuration"])
+        used = spaces.get(one["arm"], study.space).active(one["configuration"])
         rows.append((
             f"{one['arm']}, trial {one['number']}" if study.compared else f"trial {one['number']}",
             ", ".join(f"{name} {setting(value)}" for name, value in used.items()),

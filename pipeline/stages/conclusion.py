@@ -1,4 +1,4 @@
-"""What confirm concludes: chosen on val, measured once on test, with intervals over fresh seeds."""
+"""What confirm concludes: chosen on val, measured once on test, with intervals over seeds and inputs."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ class TestResult:
     """What one contender does on the test split, a repeat each.
 
     Attributes:
-        predicted: for each repeat (num_images,), int64, the classes that it answers.
-        losses: for each repeat its mean cross-entropy, in nats.
+        labels: (num_inputs,), int64, the true classes.
+        predicted: for each repeat (num_inputs,), int64, the classes that it answers.
+        surprises: for each repeat (num_inputs,), float64, the cross-entropy of each answer, in nats.
         metric: the objective's on test, by which the winner is judged.
     """
 
@@ -77,7 +78,7 @@ class TestResult:
 
     labels: NDArray[np.int64]
     predicted: Sequence[NDArray[np.int64]]
-    losses: Sequence[float]
+    surprises: Sequence[NDArray[np.float64]]
     metric: str = "accuracy"
 
     @property
@@ -94,13 +95,32 @@ class TestResult:
         """The share of right answers, a repeat each."""
         return [float((classes == self.labels).mean()) for classes in self.predicted]
 
+    @property
+    def losses(self) -> list[float]:
+        """The mean cross-entropy, a repeat each."""
+        return [float(one.mean()) for one in self.surprises]
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether no seed changes the model: every repeat answers alike, to the last bit of its loss."""
+        return all(np.array_equal(one, self.surprises[0]) for one in self.surprises)
+
+    def per_input(self, metric: str = "accuracy") -> NDArray[np.float64]:
+        """What each repeat gives for each input, (num_repeats, num_inputs): its means are the metric's."""
+        if metric == "loss":
+            return np.stack(self.surprises)
+        known = metric if metric in OF_CLASSES else "accuracy"
+        return np.stack([statistics.per_input(known, self.labels, one) for one in self.predicted])
+
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """Accuracy, loss, confusion summed over repeats, precision and recall per class."""
         confusions = [statistics.confusion(self.labels, one, len(classes)) for one in self.predicted]
+        of_classes = statistics.per_class(self.labels, self.predicted, len(classes))
         return {
-            "test_accuracy": statistics.interval(self.accuracies).as_dict(),
+            "test_accuracy": statistics.crossed_interval(self.per_input(), bounds="share").as_dict(),
             "test_accuracies": self.accuracies,
-            "test_loss": statistics.interval(self.losses).as_dict(),
+            "test_loss": statistics.crossed_interval(self.per_input("loss"), bounds="positive").as_dict(),
+            "is_deterministic": self.is_deterministic,
             "confusion": np.sum(confusions, axis=0).tolist(),
             "per_class": [
                 {
@@ -109,7 +129,7 @@ class TestResult:
                     "recall": scores.recall.as_dict(),
                     "support": scores.support,
                 }
-                for name, scores in zip(classes, statistics.per_class(confusions), strict=True)
+                for name, scores in zip(classes, of_classes, strict=True)
             ],
         }
 
@@ -143,15 +163,17 @@ def conclude(
     """Everything that the report says, as a JSON value; the winner comes first in `order`."""
     is_maximized = context.study.objective.is_maximized
     classes = context.card["classes"]
-    difference = statistics.paired_interval(winner_test.accuracies, baseline_test.accuracies)
-    sign = 1 if is_maximized else -1
-    gains = [sign * np.array(test.scores) for test in (winner_test, baseline_test)]
+    tests, metric, sign = (winner_test, baseline_test), winner_test.metric, 1 if is_maximized else -1
+    rights = [test.per_input() for test in tests]
+    scores = [sign * test.per_input(metric) for test in tests]
+    difference, gain = (statistics.crossed_interval(a, b) for a, b in (rights, scores))
     pair = statistics.mcnemar(winner_test.labels, winner_test.predicted[0], baseline_test.predicted[0])
     return {
         "objective": context.study.objective.metric,
         "maximize": is_maximized,
         "repeats": context.study.confirm.repeats,
         "classes": list(classes),
+        "num_test": len(winner_test.labels),
         "candidates": [one.as_dict(is_maximized) for one in order],
         "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
         "winner": {**order[0].as_dict(is_maximized), **winner_test.as_dict(classes)},
@@ -159,8 +181,8 @@ def conclude(
         # By the study's own metric, more is better: what the champion is judged by.
         "judged": {
             "metric": f"test_{winner_test.metric}",
-            "winner": gains[0].tolist(),
-            "gain": statistics.paired_interval(*gains).as_dict(),
+            "winner": [sign * score for score in winner_test.scores],
+            "gain": gain.as_dict(),
         },
         "mcnemar": {
             "only_winner_right": pair.only_a_right,

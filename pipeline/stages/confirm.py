@@ -58,7 +58,8 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         folder = project.folder(name)
         _write_rows(context.study, folder, [plain, *order], tests)
         write_folder(
-            folder / "winner", lambda aside: judge.write(aside, order[0], tests[id(order[0])], conclusion)
+            folder / "winner",
+            lambda aside: judge.write(aside, order[0], tests[id(order[0])], tests[id(plain)], conclusion),
         )
         winners = [one.trial for one in order[0].outcomes]
         for needless in weights.unneeded(context.study.learner, result.folder, winners):
@@ -144,11 +145,22 @@ class _Judge:
         images, labels = self._arrays
         answers = [self.model(contender, repeat).predict(images) for repeat in range(len(contender.outcomes))]
         metric = self._bench.study.objective.metric.removeprefix("val_")
-        losses = [evaluation.mean_loss(answer, labels) for answer in answers]
-        return TestResult(np.asarray(labels), [answer.argmax(axis=1) for answer in answers], losses, metric)
+        labels = np.asarray(labels)
+        surprises = [evaluation.losses(answer, labels) for answer in answers]
+        return TestResult(labels, [answer.argmax(axis=1) for answer in answers], surprises, metric)
 
-    def write(self, folder: Path, winner: Contender, test: TestResult, conclusion: dict[str, Any]) -> None:
-        """The winner's configuration and weights, what it misclassifies, and the conclusion."""
+    def write(
+        self,
+        folder: Path,
+        winner: Contender,
+        test: TestResult,
+        plain: TestResult,
+        conclusion: dict[str, Any],
+    ) -> None:
+        """The winner's configuration and weights, what it misclassifies, all answers, and the conclusion.
+
+        The answers of winner and baseline are (num_repeats, num_inputs), in the order of the test split.
+        """
         write_json(folder / "conclusion.json", conclusion)
         write_text(folder / "config.json", self.model(winner, 0).described() + "\n")
         weights_path = self._weights(winner, 0)
@@ -161,18 +173,26 @@ class _Judge:
             np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)
         ]
         arrays: dict[str, np.ndarray] = {
-            "images": np.asarray(self._arrays.images[wrong]),
-            "labels": test.labels[wrong],
-            "predicted": test.predicted[0][wrong],
+            "misclassified_images": np.asarray(self._arrays.images[wrong]),
+            "misclassified_labels": test.labels[wrong],
+            "misclassified_predicted": test.predicted[0][wrong],
+            "predicted_by_winner": _small(test.predicted),
+            "predicted_by_baseline": _small(plain.predicted),
         }
         for name, array in arrays.items():
             content = io.BytesIO()
             np.save(content, array, allow_pickle=False)
-            write_bytes(folder / f"misclassified_{name}.npy", content.getvalue())
+            write_bytes(folder / f"{name}.npy", content.getvalue())
 
     def _weights(self, contender: Contender, repeat: int) -> Path:
         trial = contender.outcomes[repeat].trial
         return weights.path_of(self._bench.study.learner, contender.folder, trial)
+
+
+def _small(predicted: Sequence[np.ndarray]) -> np.ndarray:
+    """The answers of all repeats in as few bytes as hold them."""
+    stacked = np.stack(predicted)
+    return stacked.astype(np.min_scalar_type(int(stacked.max())))
 
 
 def _write_rows(

@@ -47,7 +47,12 @@ def restored(load: Callable[[], tuple[Model, str]], weights_path: Path, weights_
     return model
 
 
+def losses(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The cross-entropy of the true class of each input, (num_inputs,), in nats."""
+    of_true = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(np.maximum(of_true, TINY)))
+
+
 def mean_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """The mean cross-entropy of the true classes, in nats."""
-    of_true = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(of_true, TINY)).mean())
+    return float(losses(probabilities, labels).mean())
