@@ -55,7 +55,7 @@ FOLDER = Path(families.__file__).parent
 # What a network's results depend on beside its family's file and what every learner's depend on.
 CODE = (
     *("learners/networks.py", "training/compiled", "training/fit.py"),
-    *("training/evaluation.py", "training/framework.py", "training/lean.py"),
+    *("training/evaluation.py", "training/framework.py", "training/lean.py", "training/optimizers.py"),
 )
 # Each the name of its file; the first is the default.
 NAMES = tuple(sorted((path.stem for path in FOLDER.glob("[!_]*.py")), key=lambda name: (name != "mlp", name)))
@@ -75,6 +75,10 @@ SHARED: Mapping[str, Hyperparameter] = {
 OPTIONAL: Mapping[str, Hyperparameter] = {
     # After so many epochs without a better score; 0: never.
     "early_stopping": Hyperparameter(int, 0, 0, 100_000),
+    "optimizer": Hyperparameter(str, "adam", words=("adam", "adamw", "sgd", "rmsprop")),
+    "weight_decay": Hyperparameter(float, 0.0, 0, 1),
+    "momentum": Hyperparameter(float, 0.0, 0, 1, high_open=True, counts_at=("optimizer", ("sgd",))),
+    "nesterov": Hyperparameter(str, "no", words=("no", "yes"), counts_at=("optimizer", ("sgd",))),
 }
 # What an epoch reports where it is the objective: the classes count alike, however many images each has.
 OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in scored.OF_CLASSES}
