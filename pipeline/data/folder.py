@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.data.arrays import MAX_BYTES, SPLITS, Images, RawImages
+from pipeline.data.arrays import MAX_BYTES, SPLITS, Images, RawData
 from pipeline.data.places import must_be_folder, placed, stay_below_raw
 from pipeline.errors import DataError, Problem
 
@@ -32,7 +32,7 @@ class Picture:
     split: str | None
 
 
-def read_folder(folder: Path, root: Path) -> RawImages:
+def read_folder(folder: Path, root: Path) -> RawData:
     """The pictures of a folder, class by class in the order of their names.
 
     They become (num_images, height, width, 1) if all of them are grayscale, else (..., 3), RGB; uint8, 0-255.
@@ -49,7 +49,7 @@ def read_folder(folder: Path, root: Path) -> RawImages:
     labels = np.array([classes.index(picture.class_name) for picture in pictures], dtype=np.int64)
     given = [picture.split for picture in pictures if picture.split]
     split = np.array(given, dtype=np.str_) if given else None
-    return RawImages(images, labels, classes, split, tuple(picture.name for picture in pictures))
+    return RawData(images, labels, classes, split, tuple(picture.name for picture in pictures))
 
 
 def check_folder(folder: Path, root: Path) -> None:

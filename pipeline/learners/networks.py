@@ -1,11 +1,11 @@
-"""Keras networks of images, from raw pixels to class probabilities: what all families have in common.
+"""Keras networks, from prepared inputs to class probabilities: what all families have in common.
 
 A new family is a file in families/ with what `Family` asks for: it is found there by its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
+from pipeline.errors import Problem, StudyError, as_toml
 from pipeline.files import code_sha256
 from pipeline.learners import families
 from pipeline.learners.measuring import Measuring
@@ -31,14 +32,18 @@ class Family(Protocol):
     """What a file in families/ knows of its family, and no other place does.
 
     Attributes:
+        INPUTS: the kinds of data that it takes: images, features.
         HYPERPARAMETERS: its own, beside SHARED.
     """
+
+    @property
+    def INPUTS(self) -> tuple[str, ...]: ...  # noqa: D102, N802  see above
 
     @property
     def HYPERPARAMETERS(self) -> Mapping[str, Hyperparameter]: ...  # noqa: D102, N802  see above
 
     def layers(self, configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-        """From scaled images (height, width, channels) to features (num_features,).
+        """From scaled images (height, width, channels), or features, to features (num_features,).
 
         Args:
             seed_of: a name to a seed; every layer that draws has a name of its own.
@@ -73,6 +78,8 @@ OPTIONAL: Mapping[str, Hyperparameter] = {
 }
 # What an epoch reports where it is the objective: the classes count alike, however many images each has.
 OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in scored.OF_CLASSES}
+# What is done to pictures alone.
+OF_IMAGES = ("rotation", "zoom")
 # A family's own stand before these in result tables.
 LAST = ("rotation", "zoom", "epochs")
 # What one step costs beside its arithmetic, in multiply-adds: starting the operations takes about as long.
@@ -123,8 +130,18 @@ class Networks:
         needed = [name for name in NAMES if name in self.names or FAMILIES[name] in taken]
         return {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in needed}
 
-    def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
-        """Nothing: whatever the space holds can be built."""
+    def examine(self, study: Study, data: DataShape) -> Iterable[str]:
+        """Nothing: whatever the space holds can be built of data that its families take.
+
+        Raises:
+            StudyError: a family, or augmentation, is for data of another kind.
+        """
+        taking = [name for name in NAMES if data.kind in FAMILIES[name].INPUTS]
+        wrong = [_unfit(name, taking, data) for name in self.names if name not in taking]
+        if data.kind != "images":
+            wrong += [_unseen(name, data) for name in OF_IMAGES if _is_used(name, study)]
+        if wrong:
+            raise StudyError(*wrong)
         return ()
 
     def read(self, configuration: Configuration) -> Configuration:
@@ -175,19 +192,23 @@ class Networks:
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
     ) -> keras.Model:
-        """A model from raw pixels to class probabilities.
+        """A model from prepared inputs to class probabilities.
 
         Args:
             configuration: a value for every hyperparameter.
-            shape: (height, width, channels) of an image, uint8, 0-255; scaled to 0-1 inside the model.
+            shape: (height, width, channels) of an image, uint8, 0-255, scaled to 0-1 inside the model; or
+                (num_features,), float32, standardised already.
             num_classes: how many labels there are.
             seed_of: a name to a seed; every layer that draws has a name of its own.
         """
         import keras
 
         family, own = _family(configuration)
-        inputs = keras.Input(shape, dtype="uint8", name="pixels")
-        hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
+        if len(shape) == 1:
+            hidden = inputs = keras.Input(shape, dtype="float32", name="features")
+        else:
+            inputs = keras.Input(shape, dtype="uint8", name="pixels")
+            hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
         for layer in _augmentation(configuration, seed_of):
             hidden = layer(hidden)
         for layer in family.layers(own, seed_of):
@@ -199,6 +220,24 @@ class Networks:
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
+
+
+def _unfit(name: str, taking: Sequence[str], data: DataShape) -> Problem:
+    must = f"a family must take the data: {name} takes {' and '.join(FAMILIES[name].INPUTS)}."
+    received = f"{data.kind} of shape {data.input_shape}"
+    return Problem(must, received, f"Write model = {as_toml(taking[0])}.", "model")
+
+
+def _unseen(name: str, data: DataShape) -> Problem:
+    must = "must be left out: it changes pictures."
+    return Problem(must, f"{data.kind} of shape {data.input_shape}", f"Remove {name}.", name)
+
+
+def _is_used(name: str, study: Study) -> bool:
+    """Whether a hyperparameter may be anything but 0 in some trial of the study."""
+    is_given = study.fixed.get(name) or study.baseline.configuration.get(name)
+    is_compared = study.compared is not None and study.compared[0] == name
+    return bool(is_given) or is_compared or name in study.space.names
 
 
 def named(tables: Mapping[str, Any]) -> tuple[str, ...]:

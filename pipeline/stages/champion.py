@@ -110,6 +110,6 @@ def _span(metric: str, low: float, high: float) -> str:
 
 
 def _example(context: Context) -> np.ndarray:
-    """A few raw training images: (3, height, width, channels), uint8."""
+    """A few training inputs: (3, ...), as they are prepared."""
     arrays = data.load(context.project.data(context.study.name), ("train",))["train"]
-    return np.asarray(arrays.images[:3])
+    return np.asarray(arrays.inputs[:3])

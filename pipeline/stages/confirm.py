@@ -141,9 +141,9 @@ class _Judge:
         """Every repeat of a contender on the test split."""
         from pipeline.training import evaluation, fit
 
-        images, labels = self._arrays
+        inputs, labels = self._arrays
         answers = [
-            fit.predict(self.model(contender, repeat), images) for repeat in range(len(contender.outcomes))
+            fit.predict(self.model(contender, repeat), inputs) for repeat in range(len(contender.outcomes))
         ]
         metric = self._bench.study.objective.metric.removeprefix("val_")
         losses = [evaluation.mean_loss(answer, labels) for answer in answers]
@@ -162,7 +162,7 @@ class _Judge:
             np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)
         ]
         arrays: dict[str, np.ndarray] = {
-            "images": np.asarray(self._arrays.images[wrong]),
+            self._bench.card.get("kind", "images"): np.asarray(self._arrays.inputs[wrong]),
             "labels": test.labels[wrong],
             "predicted": test.predicted[0][wrong],
         }

@@ -98,6 +98,11 @@ class Dataset(Table):
             raise TableError(Problem("unknown data set.", as_toml(value), advice))
         return self
 
+    @property
+    def source(self) -> str:
+        """Its name, or the path of its file or folder."""
+        return str(self.name or self.npz or self.folder)
+
 
 class Split(Table):
     """The shares held out: test of all images for the last word, then val of the rest for choosing."""
