@@ -238,7 +238,7 @@ def gc(name: str | None, dry_run: bool) -> None:
 def predict(name: str, inputs: tuple[str, ...], number: int | None, output: Path | None) -> None:
     """Ask the champion what images show, or rows say.
 
-    INPUTS are .npy or .npz files, pictures, or folders of pictures, of the size that the study learnt.
+    INPUTS are .npy, .npz or .csv files, pictures, or folders of pictures, of the size that the study learnt.
     """
     from pipeline.stages.predict import predict as run
 

@@ -29,7 +29,6 @@ __all__ = ["study"]
 CHANCE = np.random.default_rng(0)
 IMAGES = CHANCE.integers(0, 256, (24, 8, 8), dtype=np.uint8)
 LABELS = np.arange(24) % 3
-ROWS = CHANCE.normal(size=(24, 3)).astype(np.float32)
 SPLIT = np.repeat(["train", "val", "test"], 8)
 
 GRID = "[search] sampler = 'grid' ;; [space] learning_rate = { choice = [1e-4, 1e-3, 1e-2] }"
@@ -189,12 +188,6 @@ def clothes(raw: Path, train: bytes, suffix: str = "", name: str = "fashion-mnis
     return f'"{name}"'
 
 
-def rows(raw: Path, features: np.ndarray = ROWS, labels: np.ndarray = LABELS, **others: np.ndarray) -> str:
-    """An archive of features."""
-    np.savez(raw / "mine.npz", features=features, labels=labels, **others)
-    return '{ npz = "data/raw/mine.npz" }'
-
-
 def given(raw: Path, **changed: np.ndarray) -> str:
     """An archive that brings its split."""
     return arrays(raw, split=SPLIT, **changed)
@@ -248,16 +241,6 @@ DATA_FILES: dict[str, tuple[Callable[[Path], str | None], str]] = {
     "label -1": (lambda raw: arrays(raw, labels=LABELS - 1), "Received: labels[0] = -1."),
     "values 0-1": (lambda raw: arrays(raw, images=IMAGES / 255), "Multiply by 255, round, then use"),
     "values 0-1 as bytes": (lambda raw: arrays(raw, images=IMAGES // 255), "pixel values must be 0-255."),
-    "features as float64": (lambda raw: rows(raw, ROWS.astype("f8")), "features: must be float32."),
-    "features with nan": (lambda raw: rows(raw, ROWS * np.nan), "Received: 72 that are not, the first nan"),
-    "features of one class": (lambda raw: rows(raw, labels=LABELS * 0), "there must be two classes or more."),
-    "features of three axes": (lambda raw: rows(raw, ROWS[..., None]), "features must be (num_rows, num"),
-    "features without a column": (lambda raw: rows(raw, ROWS[:, :0]), "there must be rows to learn from."),
-    "too few rows": (lambda raw: rows(raw, ROWS[:4], LABELS[:4]), "a different row for each of train, test"),
-    "features and images": (
-        lambda raw: rows(raw, images=IMAGES),
-        "must hold images, labels and perhaps split, each once.\nReceived: 'features'.",
-    ),
     "same image in train and test": (
         lambda raw: given(raw, images=TWICE),
         "the same image must not be in train and test.\nReceived: 1 in both, the first as images[0] and",
@@ -294,6 +277,6 @@ def test_data_without_a_mistake_are_taken(project: Path, study: Study) -> None:
     """So each refusal above is for its own mistake."""
     raw = project / "data/raw"
     raw.mkdir(parents=True)
-    for index, make in enumerate((arrays, given, rows, pictures, lambda raw: clothes(raw, PACKED, ".gz"))):
+    for index, make in enumerate((arrays, given, pictures, lambda raw: clothes(raw, PACKED, ".gz"))):
         write_study(project, f"good-{index}", TINY.replace('"digits"', make(raw)))
         assert study("prepare", f"good-{index}")[0] == 0

@@ -92,7 +92,7 @@ def test_a_model_is_asked_in_the_encoding_of_its_card(prepared, tmp_path):
         ("a.npy", ROWS[:, :2], "must have 3 columns, as the model learnt them.\nReceived: 2 columns."),
         ("a.npy", ROWS.astype(np.float64), "features: must be float32.\nReceived: dtype float64."),
         ("a.npy", np.where(ROWS > 5, np.nan, ROWS), "features: values must be finite."),
-        ("a.csv", ROWS, "must be a .npy or .npz file."),
+        ("a.txt", ROWS, "must be one of .csv, .npy, .npz."),
     ],
 )
 def test_other_rows_than_were_learnt_are_refused(prepared, tmp_path, name, array, message):

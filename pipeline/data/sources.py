@@ -1,4 +1,4 @@
-"""From what a study file says about its data set to its images."""
+"""From what a study file says about its data set to its inputs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipeline.data.idx import idx_sha256, read_idx
 from pipeline.data.npz import check_npz, read_npz
 from pipeline.data.places import RAW, below_raw, must_be_folder, placed, shown, stay_below_raw
 from pipeline.data.splitting import refuse_shared
+from pipeline.data.table import check_csv, read_csv
 from pipeline.errors import DataError, nearest
 from pipeline.files import digest, sha256
 from pipeline.study import Dataset
@@ -28,7 +29,7 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
         DataError: it is not what it should be, as far as names, headers and sizes tell; or it would lie
             where no change is noticed.
     """
-    given = dataset.npz or dataset.folder
+    given = None if dataset.name else dataset.source
     path = root / RAW / str(dataset.name) if given is None else below_raw(given, root)
     if not path.exists():
         return ""
@@ -37,12 +38,14 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
             check_npz(path)
         elif dataset.folder is not None:
             check_folder(path, root)
+        elif dataset.csv is not None:
+            check_csv(path, dataset)
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
     return digest({str(one.relative_to(path)): sha256(one) for one in files})
 
 
 def read_raw(dataset: Dataset, root: Path) -> RawData:
-    """Every image of a data set, with its label and the split that its source gives it, if any.
+    """Every input of a data set, with its label and the split that its source gives it, if any.
 
     Args:
         dataset: a known name, or a path below data/raw.
@@ -50,20 +53,19 @@ def read_raw(dataset: Dataset, root: Path) -> RawData:
 
     Raises:
         DataError: the source is missing, damaged, or is not what it should be; or it gives a split itself
-            and the same image is in two of its splits.
+            and the same input is in two of its splits.
     """
-    if dataset.npz is not None:
-        path = below_raw(dataset.npz, root)
-        with placed(dataset.npz):
+    if dataset.name is not None:
+        if dataset.name not in DATASETS:
+            raise DataError.of("unknown data set.", dataset.name, nearest(dataset.name, DATASETS), "dataset")
+        return DATASETS[dataset.name](root)
+    path = below_raw(dataset.source, root)
+    with placed(dataset.source):
+        if dataset.npz is not None:
             return refuse_shared(read_npz(path))
-    if dataset.folder is not None:
-        path = below_raw(dataset.folder, root)
-        with placed(dataset.folder):
-            return refuse_shared(read_folder(path, root))
-    name = str(dataset.name)
-    if name not in DATASETS:
-        raise DataError.of("unknown data set.", name, nearest(name, DATASETS), "dataset")
-    return DATASETS[name](root)
+        if dataset.csv is not None:
+            return refuse_shared(read_csv(path, dataset))
+        return refuse_shared(read_folder(path, root))
 
 
 DIGITS = tuple(str(digit) for digit in range(10))

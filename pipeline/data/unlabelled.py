@@ -22,6 +22,7 @@ from pipeline.data.npz import (
     with_channels,
 )
 from pipeline.data.places import must_be_file, placed, refuse_archive
+from pipeline.data.table import read_csv_rows
 from pipeline.errors import DataError, nearest
 
 ARRAYS = (".npy", ".npz")
@@ -55,7 +56,7 @@ def read_rows(sources: Sequence[str], encoding: Encoding) -> tuple[Features, lis
     """The rows of all sources, one after the other, encoded as the model learnt them, and a name for each.
 
     Args:
-        sources: paths of .npy or .npz files.
+        sources: paths of .csv, .npy or .npz files.
         encoding: of the card of the data that the model learnt.
 
     Returns:
@@ -67,17 +68,27 @@ def read_rows(sources: Sequence[str], encoding: Encoding) -> tuple[Features, lis
     parts, names = [], []
     for source in sources:
         with placed(source):
-            rows = _read_array(Path(source), "features")
-            _check_width(rows.shape[1], encoding)
-            parts.append(encode(rows, [Column(one["name"]) for one in encoding], encoding))
-            names += [f"{source}[{index}]" for index in range(len(rows))]
+            path = Path(source)
+            if path.suffix.lower() == ".csv":
+                rows, columns, lines = read_csv_rows(path, encoding)
+                names += [f"{source} {line}" for line in lines]
+            else:
+                rows = _read_array(path, "features", (".csv", *ARRAYS))
+                columns = _columns(rows.shape[1], encoding)
+                names += [f"{source}[{index}]" for index in range(len(rows))]
+            parts.append(encode(rows, columns, encoding))
     return np.concatenate(parts), names
 
 
-def _check_width(num_columns: int, encoding: Encoding) -> None:
+def _columns(num_columns: int, encoding: Encoding) -> list[Column]:
+    """The columns of an array of features, which has no names: all of an encoding, in its order."""
     if num_columns != len(encoding):
         must = f"must have {len(encoding)} columns, as the model learnt them."
         raise DataError.of(must, f"{num_columns} columns", "Give every column, in the same order.")
+    if words := [one["name"] for one in encoding if "words" in one]:
+        must, advice = "must have columns of numbers alone.", "Write a .csv file with a line of column names."
+        raise DataError.of(must, f"features, and words in {', '.join(words)}", advice)
+    return [Column(one["name"]) for one in encoding]
 
 
 def _read(path: Path, source: str) -> tuple[Images, list[str]]:
@@ -88,11 +99,11 @@ def _read(path: Path, source: str) -> tuple[Images, list[str]]:
     return read_pictures(pictures), [picture.name for picture in pictures]
 
 
-def _read_array(path: Path, kind: str) -> NDArray[Any]:
+def _read_array(path: Path, kind: str, known: tuple[str, ...] = ARRAYS) -> NDArray[Any]:
     must_be_file(path)
     suffix = path.suffix.lower()
     if suffix not in ARRAYS:
-        raise DataError.of("must be a .npy or .npz file.", path.name, nearest(suffix, ARRAYS))
+        raise DataError.of(f"must be one of {', '.join(known)}.", path.name, nearest(suffix, known))
     return _read_npy(path, kind) if suffix == ".npy" else read_npz_inputs(path, kind)
 
 
