@@ -101,6 +101,9 @@ MISTAKES: dict[str, tuple[Callable[[Path], str], str]] = {
         lambda raw: cells(raw, CSV, ', drop = ["species"]'),
         'dataset: a column must be named once.\nReceived: "species".',
     ),
+    "a size of one number": (lambda _: '{ folder = "data/raw/pets", size = 32 }', "size: must be a list."),
+    "a size of nothing": (lambda _: '{ folder = "data/raw/pets", size = [0, 9] }', "dataset size[0]: must"),
+    "a size of a table": (lambda raw: cells(raw, CSV, ", size = [8, 8]"), "size: must stand beside folder"),
     "another way to fill in": (lambda raw: cells(raw, CSV, ', missing = "impude"'), "Did you mean impute?"),
 }  # fmt: skip
 

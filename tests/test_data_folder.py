@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data import read_raw
+from pipeline.data import describe, encoded, read_raw, read_unlabelled, split
 from pipeline.errors import DataError
-from pipeline.study import Dataset
+from pipeline.study import Dataset, Split
 
 MINE = Dataset(folder="data/raw/pets")
 
@@ -243,3 +243,31 @@ def test_an_unreadable_folder_is_refused(pets, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"^data/raw/pets: must be readable.\nReceived: Permission denied"):
         read_raw(MINE, tmp_path)
     assert pets.is_dir()
+
+
+def test_pictures_of_any_size_are_brought_to_one(pets, tmp_path):
+    """By Pillow's bilinear filter, where the study gives a size; a picture of that size stays as it is."""
+    put(pets / "dog/1.png", picture(9, size=(50, 33)))
+    raw = read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    assert raw.inputs.shape == (4, 4, 5, 1)
+    np.testing.assert_array_equal(raw.inputs[0, ..., 0], picture(2))
+    whole = Image.fromarray(picture(9, size=(50, 33)))
+    np.testing.assert_array_equal(
+        raw.inputs[2, ..., 0], np.asarray(whole.resize((5, 4), Image.Resampling.BILINEAR))
+    )
+    again, _ = read_unlabelled([str(pets / "dog/1.png")], (4, 5, 1), is_resized=True)
+    np.testing.assert_array_equal(again[0], raw.inputs[2])
+
+
+def test_the_card_tells_how_pictures_were_resized(pets, tmp_path):
+    """So that a model is asked with pictures of any size; a picture that is damaged is told all the same."""
+    for index in range(12):
+        put(pets / f"{('dog', 'cat', 'emu')[index % 3]}/x{index}.png", picture(index + 20, size=(9, 9)))
+    raw = read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    splits, about = encoded(split(raw, Split(), seed=1), raw)
+    card = describe(splits, raw, about)
+    assert (card["encoding"], card["image_shape"]) == ({"size": [4, 5], "filter": "bilinear"}, [4, 5, 1])
+    (pets / "emu/a.png").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"^data/raw/pets: emu/a.png: must be a whole image") as caught:
+        read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    assert len(caught.value.problems) == 1

@@ -94,6 +94,7 @@ class RawData:
         split: (num_inputs,) of "train", "val", "test" where the source gives a split, else None.
         files: (num_inputs,) names for messages where each input has one, else empty.
         columns: of features, one for each of their columns.
+        size: (height, width) that the study has images brought to; None: they are as they were received.
 
     Raises:
         DataError: one of these does not hold; there is no input, or only one class; the pixels were never
@@ -107,6 +108,7 @@ class RawData:
     files: tuple[str, ...] = ()
     kind: str = "images"
     columns: tuple[Column, ...] = ()
+    size: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "images":

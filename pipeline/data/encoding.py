@@ -24,6 +24,8 @@ Features = NDArray[np.float32]
 def encoded(splits: Splits, raw: RawData) -> tuple[Splits, dict[str, Any]]:
     """The splits with features for raw columns, and what the card says of that; images stay as they are.
 
+    Of images that were brought to one size the card's encoding is that size and the filter.
+
     Returns:
         the splits; encoding: see `fit`; missing, unseen: for each split, column name to how many of its
         values were filled in, or are words that train does not have, where there are any.
@@ -32,7 +34,7 @@ def encoded(splits: Splits, raw: RawData) -> tuple[Splits, dict[str, Any]]:
         DataError: see `fit` and `encode`.
     """
     if not raw.columns:
-        return splits, {}
+        return splits, {"encoding": {"size": list(raw.size), "filter": "bilinear"}} if raw.size else {}
     encoding = fit(splits.train.inputs, raw.columns)
     parts = {
         name: Arrays(encode(part.inputs, raw.columns, encoding), part.labels) for name, part in splits.items()

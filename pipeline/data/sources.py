@@ -37,7 +37,7 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
         if dataset.npz is not None:
             check_npz(path)
         elif dataset.folder is not None:
-            check_folder(path, root)
+            check_folder(path, root, dataset.size)
         elif dataset.csv is not None:
             check_csv(path, dataset)
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
@@ -65,7 +65,7 @@ def read_raw(dataset: Dataset, root: Path) -> RawData:
             return refuse_shared(read_npz(path))
         if dataset.csv is not None:
             return refuse_shared(read_csv(path, dataset))
-        return refuse_shared(read_folder(path, root))
+        return refuse_shared(read_folder(path, root, dataset.size))
 
 
 DIGITS = tuple(str(digit) for digit in range(10))

@@ -30,12 +30,15 @@ WHOLE, FORM = "must be a whole .npy file of a plain array.", "Write it with nump
 ROWS_FORM = FORM.replace("images", "features")
 
 
-def read_unlabelled(sources: Sequence[str], shape: tuple[int, ...]) -> tuple[Images, list[str]]:
+def read_unlabelled(
+    sources: Sequence[str], shape: tuple[int, ...], is_resized: bool = False
+) -> tuple[Images, list[str]]:
     """The images of all sources, one after the other, and a name for each.
 
     Args:
         sources: paths of .npy or .npz files, of pictures, or of folders of pictures.
         shape: (height, width, channels) that each image must have.
+        is_resized: pictures of another size are brought to that one, as those that were learnt from.
 
     Returns:
         (num_images, height, width, channels), uint8, 0-255; (num_images,) names.
@@ -46,7 +49,7 @@ def read_unlabelled(sources: Sequence[str], shape: tuple[int, ...]) -> tuple[Ima
     parts, names = [], []
     for source in sources:
         with placed(source):
-            images, found = _read(Path(source), source)
+            images, found = _read(Path(source), source, shape[:2] if is_resized else None)
             parts.append(_of_shape(images, shape))
             names += found
     return np.concatenate(parts), names
@@ -91,12 +94,12 @@ def _columns(num_columns: int, encoding: Encoding) -> list[Column]:
     return [Column(one["name"]) for one in encoding]
 
 
-def _read(path: Path, source: str) -> tuple[Images, list[str]]:
+def _read(path: Path, source: str, size: Sequence[int] | None) -> tuple[Images, list[str]]:
     if path.suffix.lower() in ARRAYS and not path.is_dir():
         images = _read_array(path, "images")
         return images, [f"{source}[{index}]" for index in range(len(images))]
     pictures = [Picture(file, str(file), "", None) for file in _files(path)]
-    return read_pictures(pictures), [picture.name for picture in pictures]
+    return read_pictures(pictures, size), [picture.name for picture in pictures]
 
 
 def _read_array(path: Path, kind: str, known: tuple[str, ...] = ARRAYS) -> NDArray[Any]:

@@ -45,7 +45,7 @@ def predict(
         if kind == "images":
             shape = tuple(card["arrays"]["train_images"]["shape"][1:])
             inputs: NDArray[Any]
-            inputs, names = data.read_unlabelled(sources, shape)
+            inputs, names = data.read_unlabelled(sources, shape, "encoding" in card)
         else:
             inputs, names = data.read_rows(sources, card["encoding"])
         path = fetch_model(uri, name, chosen.version, chosen.tags.get("model_sha256", ""), folder)

@@ -74,6 +74,7 @@ def _admitted(entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     return entries
 
 
+Side = Annotated[int, Field(ge=1, le=4_096)]
 Values = Annotated[dict[str, Any], AfterValidator(_values)]
 
 
@@ -81,7 +82,7 @@ Values = Annotated[dict[str, Any], AfterValidator(_values)]
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "npz": (),
-    "folder": (),
+    "folder": ("size",),
     "csv": ("label", "numeric", "categorical", "drop", "split", "missing"),
 }
 
@@ -90,6 +91,7 @@ class Dataset(Table):
     """Where the data come from: a known name, or the user's own file or folder.
 
     Attributes:
+        size: height and width that the pictures of a folder are brought to; without it they must be of one.
         label, split: the columns of a CSV file that hold the classes and, where there is one, the split.
         numeric, categorical, drop: columns of numbers, of words, and such as are not learnt from.
         missing: "impute": the median or the most frequent word of train stands for an empty cell.
@@ -98,6 +100,7 @@ class Dataset(Table):
     name: str | None = Field(default=None, examples=["mnist-sample"])
     npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
     folder: str | None = Field(default=None, examples=["data/raw/mine"])
+    size: list[Side] | None = Field(default=None, min_length=2, max_length=2, examples=[[32, 32]])
     csv: str | None = Field(default=None, examples=["data/raw/mine.csv"])
     label: str | None = Field(default=None, examples=["species"])
     numeric: list[str] | None = Field(default=None, examples=[["length"]])
