@@ -116,11 +116,13 @@ def check(name: str) -> None:
 @cli.command()
 @STUDY
 def prepare(name: str) -> None:
-    """Read, check and split the images."""
+    """Read, check and split the data."""
     from pipeline.stages.prepare import prepare as run
 
-    sizes = ", ".join(f"{split} {size:,}" for split, size in run(_project(), name).items())
-    click.echo(f"{name}: {sizes}. Look at data/{name}/samples.png and data/{name}/card.json.")
+    project = _project()
+    sizes = ", ".join(f"{split} {size:,}" for split, size in run(project, name).items())
+    made = [one for one in ("samples.png", "card.json") if (project.data(name) / one).is_file()]
+    click.echo(f"{name}: {sizes}. Look at {' and '.join(f'data/{name}/{one}' for one in made)}.")
 
 
 @cli.command()
@@ -230,17 +232,17 @@ def gc(name: str | None, dry_run: bool) -> None:
 
 @cli.command()
 @click.argument("name")
-@click.argument("images", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1, required=True)
 @click.option("--version", "number", type=click.IntRange(min=1), help="This version, not the champion.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write a CSV file as well.")
-def predict(name: str, images: tuple[str, ...], number: int | None, output: Path | None) -> None:
-    """Ask the champion what images show.
+def predict(name: str, inputs: tuple[str, ...], number: int | None, output: Path | None) -> None:
+    """Ask the champion what images show, or rows say.
 
-    IMAGES are .npy or .npz files, pictures, or folders of pictures, of the size that the study learnt.
+    INPUTS are .npy, .npz or .csv files, pictures, or folders of pictures, of the size that the study learnt.
     """
     from pipeline.stages.predict import predict as run
 
-    _say(run(_project(), name, images, number, output))
+    _say(run(_project(), name, inputs, number, output))
 
 
 @cli.command()

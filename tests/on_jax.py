@@ -274,3 +274,16 @@ def test_a_pack_that_all_have_left_takes_no_memory():
     packed.drop(1)
     packed.drop(2)
     assert pack._trained is None
+
+
+def test_features_are_trained_as_they_are():
+    """Rows of float32 are neither scaled nor rounded: the epoch has fit's metrics."""
+    splits = [
+        (images.reshape(len(images), -1)[:, :13].astype(np.float32) / 40 - 1, labels)
+        for images, labels in FEW[1:3]
+    ]
+    trial = a_trial(batch_size=37, activation="tanh", hidden_units=32)
+    first, second = (
+        trained(program(NETWORKS, *splits, NUM_CLASSES, 7), trial, 2) for program in (Fit, Compiled)
+    )
+    assert first == pytest.approx(second, abs=1e-5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fakes import DEFAULTS
 
-from pipeline.learners.networks import NETWORKS
+from pipeline.learners.networks import NETWORKS, Networks
 from pipeline.study import DataShape
 from pipeline.training import THREADS, program_name
 from pipeline.training.framework import set_up
@@ -182,3 +182,32 @@ def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
 def test_auto_is_compiled():
     """`auto` is the compiled trainer; a trainer that is named is itself."""
     assert [program_name(name) for name in ("auto", "fit", "compiled")] == ["compiled", "fit", "compiled"]
+
+
+class _Layers(Networks):
+    """All networks as if each had something beside dense layers."""
+
+    def is_dense(self, configuration):  # noqa: ARG002  the seam's name
+        return False
+
+
+@pytest.mark.parametrize("builder", [NETWORKS, _Layers()])
+def test_features_are_trained_as_they_are(builder, tmp_path):
+    """Rows of float32 are neither scaled nor rounded: both compiled epochs give what fit gives."""
+    splits = [
+        (images.reshape(len(images), -1)[:, :13].astype(np.float32) / 40 - 1, labels)
+        for images, labels in (blobs(301), blobs(120))
+    ]
+    trial = a_trial(batch_size=37, activation="tanh")
+    found = []
+    for program in (Fit, Compiled):
+        one = program(builder, *splits, NUM_CLASSES, 7)
+        metrics = trained(one, trial, 2)
+        one.save(trial.number, tmp_path / "some.weights.h5")
+        shape = DataShape((13,), NUM_CLASSES, 301, 120, "features")
+        model = builder.restore(trial.configuration, shape, tmp_path / "some.weights.h5")
+        found.append(
+            [*(weight.ravel() for weight in model.get_weights()), [metrics[name] for name in sorted(metrics)]]
+        )
+    for first, second in zip(*found, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-5)

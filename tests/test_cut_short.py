@@ -136,7 +136,7 @@ def test_prepared_data_cut_at_any_byte_are_whole_or_refused(prepared: Path, name
             assert "Run `study prepare tiny`" in str(error)  # noqa: PT017  a whole file raises nothing
         else:
             assert card == whole[0]
-            assert all(np.array_equal(splits[one].images, whole[1][one].images) for one in splits)
+            assert all(np.array_equal(splits[one].inputs, whole[1][one].inputs) for one in splits)
 
 
 def test_misclassified_images_cut_at_any_byte_are_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data import Arrays, RawImages, Splits, describe, draw_samples
+from pipeline.data import Arrays, RawData, Splits, describe, draw_samples
 from pipeline.data.card import pixel_moments
 
 CLASSES = ("cat", "dog")
@@ -33,7 +33,7 @@ def raw_of(splits, *given):
     images, labels = (
         np.concatenate(part) for part in zip(*(part for _, part in splits.items()), strict=True)
     )
-    return RawImages(images, labels, splits.classes, names if given else None)
+    return RawData(images, labels, splits.classes, names if given else None)
 
 
 def test_the_card_counts(splits):
@@ -62,7 +62,7 @@ def test_each_array_has_the_hash_of_its_bytes(splits):
     assert claims["val_images"] == {
         "dtype": "uint8",
         "shape": [4, 4, 3, 1],
-        "sha256": hashlib.sha256(splits.val.images.tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(splits.val.inputs.tobytes()).hexdigest(),
     }
     assert claims["test_labels"]["sha256"] == hashlib.sha256(splits.test.labels.tobytes()).hexdigest()
 
@@ -70,7 +70,7 @@ def test_each_array_has_the_hash_of_its_bytes(splits):
 def test_one_changed_pixel_or_label_or_name_changes_the_overall_hash(splits):
     """The one hash stands for all arrays and the classes."""
     hashes = [describe(splits, raw_of(splits))["sha256"]]
-    splits.test.images[0, 0, 0, 0] ^= 1
+    splits.test.inputs[0, 0, 0, 0] ^= 1
     hashes.append(describe(splits, raw_of(splits))["sha256"])
     splits.val.labels[0] ^= 1
     hashes.append(describe(splits, raw_of(splits))["sha256"])
@@ -81,7 +81,7 @@ def test_one_changed_pixel_or_label_or_name_changes_the_overall_hash(splits):
 
 def test_pixel_moments_are_those_of_train(splits):
     """Mean and deviation are NumPy's over all pixels of train, to six digits."""
-    pixels = splits.train.images.astype(np.float64)
+    pixels = splits.train.inputs.astype(np.float64)
     assert describe(splits, raw_of(splits))["pixels"] == {
         "mean": round(pixels.mean(), 6),
         "deviation": round(pixels.std(), 6),
@@ -90,7 +90,7 @@ def test_pixel_moments_are_those_of_train(splits):
 
 def test_pixel_moments_do_not_depend_on_the_pieces(monkeypatch):
     """The sums are exact, so that it makes no difference how many pixels are counted at once."""
-    images = arrays(3, 50).images
+    images = arrays(3, 50).inputs
     whole = pixel_moments(images)
     monkeypatch.setattr("pipeline.data.card.CHUNK_PIXELS", 7)
     assert pixel_moments(images) == whole
@@ -108,7 +108,7 @@ def test_splits_without_repeated_images_say_so(splits):
 
 def test_images_repeated_within_a_split_are_counted(splits):
     """An image that was there before counts; so does one that had another label."""
-    splits.train.images[[2, 5]] = splits.train.images[0]
+    splits.train.inputs[[2, 5]] = splits.train.inputs[0]
     duplicates = describe(splits, raw_of(splits))["duplicates"]
     assert duplicates["within"]["train"] == {"num_images": 2, "num_other_label": 1}
     assert duplicates["within"]["val"] == {"num_images": 0, "num_other_label": 0}
@@ -116,7 +116,7 @@ def test_images_repeated_within_a_split_are_counted(splits):
 
 def test_images_shared_by_two_splits_are_counted_with_examples(splits):
     """An image of test that train holds too is counted, and shown by both its indices."""
-    splits.test.images[[1, 4]] = splits.train.images[3]
+    splits.test.inputs[[1, 4]] = splits.train.inputs[3]
     across = describe(splits, raw_of(splits))["duplicates"]["across"]
     assert across["train/test"] == {
         "num_images": 2,
@@ -149,8 +149,8 @@ def test_the_picture_has_a_row_for_each_class():
     picture = picture_of(Splits(part, part, part, CLASSES))
     assert picture.size == (724, 124)
     left = 120 + (56 - 42) // 2  # a 3x4 image becomes 42x56
-    assert picture.getpixel((left + 1, 64 + 1)) == (part.images[1, 0, 0, 0],) * 3
-    assert picture.getpixel((left + 41, 64 + 55)) == (part.images[1, 3, 2, 0],) * 3
+    assert picture.getpixel((left + 1, 64 + 1)) == (part.inputs[1, 0, 0, 0],) * 3
+    assert picture.getpixel((left + 41, 64 + 55)) == (part.inputs[1, 3, 2, 0],) * 3
 
 
 @pytest.mark.parametrize("shape", [(3, 200, 100, 3), (3, 1, 300, 1), (2, 8, 8, 3)])

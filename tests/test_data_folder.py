@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data import read_raw
+from pipeline.data import describe, encoded, read_raw, read_unlabelled, split
 from pipeline.errors import DataError
-from pipeline.study import Dataset
+from pipeline.study import Dataset, Split
 
 MINE = Dataset(folder="data/raw/pets")
 
@@ -39,7 +39,7 @@ def test_each_folder_is_a_class(pets, tmp_path):
     assert raw.classes == ("cat", "dog", "emu")
     assert raw.files == ("cat/10.bmp", "cat/2.png", "dog/1.png", "emu/a.png")
     assert (raw.labels.tolist(), raw.split) == ([0, 0, 1, 2], None)
-    np.testing.assert_array_equal(raw.images[..., 0], [picture(seed) for seed in (2, 1, 0, 3)])
+    np.testing.assert_array_equal(raw.inputs[..., 0], [picture(seed) for seed in (2, 1, 0, 3)])
     assert pets.is_dir()
 
 
@@ -47,8 +47,8 @@ def test_one_picture_in_colour_makes_all_of_them_rgb(pets, tmp_path):
     """Gray images get three equal channels when any image has colour."""
     put(pets / "dog/1.png", picture(9, "RGB"))
     raw = read_raw(MINE, tmp_path)
-    np.testing.assert_array_equal(raw.images[2], picture(9, "RGB"))
-    np.testing.assert_array_equal(raw.images[3], np.stack([picture(3)] * 3, axis=-1))
+    np.testing.assert_array_equal(raw.inputs[2], picture(9, "RGB"))
+    np.testing.assert_array_equal(raw.inputs[3], np.stack([picture(3)] * 3, axis=-1))
 
 
 def test_every_kind_of_gray_becomes_bytes(pets, tmp_path):
@@ -56,7 +56,7 @@ def test_every_kind_of_gray_becomes_bytes(pets, tmp_path):
     Image.fromarray(np.array([[0, 65_535, 32_896, 257, 128]] * 4, np.uint16)).save(pets / "cat/10.png")
     Image.new("1", (5, 4), 1).save(pets / "dog/1.png")
     Image.merge("LA", (Image.fromarray(picture(3)), Image.new("L", (5, 4), 255))).save(pets / "emu/a.png")
-    images = read_raw(MINE, tmp_path).images
+    images = read_raw(MINE, tmp_path).inputs
     assert images.shape == (5, 4, 5, 1)
     assert images[1, 0, :, 0].tolist() == [0, 255, 128, 1, 0]
     assert (images[3] == 255).all()
@@ -67,7 +67,7 @@ def test_every_kind_of_gray_becomes_bytes(pets, tmp_path):
 def test_the_usual_formats_are_read(pets, tmp_path, suffix):
     """JPEG, GIF, WebP and BMP are read like PNG, whatever the case of the name."""
     Image.new("RGB", (5, 4), (200, 10, 90)).save(pets / f"emu/b.{suffix}")
-    pixels = read_raw(MINE, tmp_path).images[-1].astype(int)
+    pixels = read_raw(MINE, tmp_path).inputs[-1].astype(int)
     assert (abs(pixels - [200, 10, 90]) <= 4).all()  # JPEG and WebP lose a little
 
 
@@ -75,7 +75,7 @@ def test_hidden_files_are_passed_over(pets, tmp_path):
     """What desktops leave behind is neither a class nor an image."""
     (pets / ".DS_Store").write_bytes(b"x")
     (pets / "cat/.thumbs").mkdir()
-    assert len(read_raw(MINE, tmp_path).images) == 4
+    assert len(read_raw(MINE, tmp_path).inputs) == 4
 
 
 def given(folder, *names):
@@ -243,3 +243,31 @@ def test_an_unreadable_folder_is_refused(pets, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"^data/raw/pets: must be readable.\nReceived: Permission denied"):
         read_raw(MINE, tmp_path)
     assert pets.is_dir()
+
+
+def test_pictures_of_any_size_are_brought_to_one(pets, tmp_path):
+    """By Pillow's bilinear filter, where the study gives a size; a picture of that size stays as it is."""
+    put(pets / "dog/1.png", picture(9, size=(50, 33)))
+    raw = read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    assert raw.inputs.shape == (4, 4, 5, 1)
+    np.testing.assert_array_equal(raw.inputs[0, ..., 0], picture(2))
+    whole = Image.fromarray(picture(9, size=(50, 33)))
+    np.testing.assert_array_equal(
+        raw.inputs[2, ..., 0], np.asarray(whole.resize((5, 4), Image.Resampling.BILINEAR))
+    )
+    again, _ = read_unlabelled([str(pets / "dog/1.png")], (4, 5, 1), is_resized=True)
+    np.testing.assert_array_equal(again[0], raw.inputs[2])
+
+
+def test_the_card_tells_how_pictures_were_resized(pets, tmp_path):
+    """So that a model is asked with pictures of any size; a picture that is damaged is told all the same."""
+    for index in range(12):
+        put(pets / f"{('dog', 'cat', 'emu')[index % 3]}/x{index}.png", picture(index + 20, size=(9, 9)))
+    raw = read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    splits, about = encoded(split(raw, Split(), seed=1), raw)
+    card = describe(splits, raw, about)
+    assert (card["encoding"], card["image_shape"]) == ({"size": [4, 5], "filter": "bilinear"}, [4, 5, 1])
+    (pets / "emu/a.png").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"^data/raw/pets: emu/a.png: must be a whole image") as caught:
+        read_raw(Dataset(folder=MINE.folder, size=[4, 5]), tmp_path)
+    assert len(caught.value.problems) == 1

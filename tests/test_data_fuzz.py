@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.data import RawImages, describe, load, save, split
+from pipeline.data import RawData, describe, load, save, split
 from pipeline.data.folder import read_folder
 from pipeline.data.idx import read_idx
 from pipeline.data.npz import read_npz
@@ -77,7 +77,7 @@ def test_any_bytes_as_npz(root, content):
     path = root / "mine.npz"
     path.write_bytes(content)
     with contextlib.suppress(DataError):
-        assert read_npz(path).images.dtype == np.uint8
+        assert read_npz(path).inputs.dtype == np.uint8
 
 
 HEADER = npz(np.savez).index(b"\x93NUMPY")
@@ -97,7 +97,7 @@ def test_any_header_in_an_npz(root, edits):
     path = root / "header.npz"
     path.write_bytes(bytes(content))
     with contextlib.suppress(DataError):
-        assert read_npz(path).images.shape == (12, 4, 4, 1)
+        assert read_npz(path).inputs.shape == (12, 4, 4, 1)
 
 
 @QUICK
@@ -110,12 +110,12 @@ def test_any_bytes_as_a_picture(root, content):
     (folder / "cat/1.png").write_bytes(content)
     (folder / "dog/1.png").write_bytes(pictures("PNG"))
     with contextlib.suppress(DataError):
-        assert read_folder(folder, root).images.dtype == np.uint8
+        assert read_folder(folder, root).inputs.dtype == np.uint8
 
 
 @pytest.fixture(scope="module")
 def prepared(root):
-    raw = RawImages(IMAGES[..., None], LABELS, ("cat", "dog"), SPLIT)
+    raw = RawData(IMAGES[..., None], LABELS, ("cat", "dog"), SPLIT)
     splits = split(raw, Split(), seed=1)
     folder = root / "prepared"
     folder.mkdir()
@@ -132,6 +132,6 @@ def test_any_bytes_as_prepared_data(prepared, data, name):
     path.write_bytes(data.draw(mutated(whole)))
     try:
         with contextlib.suppress(DataError):
-            assert len(load(prepared, ("val",))["val"].images) == 4
+            assert len(load(prepared, ("val",))["val"].inputs) == 4
     finally:
         path.write_bytes(whole)

@@ -117,7 +117,7 @@ def test_a_bomb_is_read_no_further_than_its_promise(tmp_path, monkeypatch):
 def test_given_parts_become_train_and_test(folder, tmp_path):
     """The train files come first, the t10k files are kept as the test split, clothes have their names."""
     raw = read_raw(FASHION, tmp_path)
-    assert raw.images.shape == (40, 28, 28, 1)
+    assert raw.inputs.shape == (40, 28, 28, 1)
     assert raw.split.tolist() == ["train"] * 20 + ["test"] * 20
     assert raw.classes[0] == "T-shirt/top"
     assert folder.is_dir()
@@ -130,7 +130,7 @@ def test_other_spellings_of_the_files_are_found(folder, tmp_path):
     plain = folder / "t10k-labels-idx1-ubyte"
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(plain.read_bytes()))
     plain.unlink()
-    np.testing.assert_array_equal(read_raw(FASHION, tmp_path).images, before.images)
+    np.testing.assert_array_equal(read_raw(FASHION, tmp_path).inputs, before.inputs)
 
 
 def test_the_variable_goes_before_the_folder(folder, tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_the_variable_goes_before_the_folder(folder, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     folder.rename(elsewhere)
     monkeypatch.setenv("STUDY_RAW_FASHION_MNIST", str(elsewhere))
-    assert len(read_raw(FASHION, tmp_path / "project").images) == 40
+    assert len(read_raw(FASHION, tmp_path / "project").inputs) == 40
 
 
 def labels_file(change):

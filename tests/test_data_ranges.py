@@ -53,7 +53,7 @@ def test_the_advice_follows_the_range_of_the_values(path, tmp_path, images, mess
 def test_the_advice_for_values_to_sixteen_gives_good_images(path, tmp_path):
     """Whoever follows it has images that are taken, with all of the contrast that they had."""
     put(path, np.round(SIXTEEN * 15.9375).astype("uint8"))
-    assert len(np.unique(read_raw(MINE, tmp_path).images)) == 17
+    assert len(np.unique(read_raw(MINE, tmp_path).inputs)) == 17
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -99,4 +99,4 @@ def test_bytes_that_wrapped_around_are_refused(path, tmp_path):
 def test_unusual_bytes_are_taken(path, tmp_path, images):
     """Masks of 0 and 255, pale images and dark ones are no mistakes."""
     put(path, images.astype("uint8"))
-    assert len(read_raw(MINE, tmp_path).images) == NUM_IMAGES
+    assert len(read_raw(MINE, tmp_path).inputs) == NUM_IMAGES

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data import RawImages, split
+from pipeline.data import RawData, split
 from pipeline.data.splitting import quotas
 from pipeline.errors import DataError
 from pipeline.study import Split
@@ -22,11 +22,11 @@ def raw_images(labels, pictures=None, given_split=None):
     images = np.full((len(labels), 2, 2, 1), 255, dtype=np.uint8)
     images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256
     classes = tuple(f"class {label}" for label in range(int(labels.max()) + 1))
-    return RawImages(images, labels, classes, None if given_split is None else np.array(given_split))
+    return RawData(images, labels, classes, None if given_split is None else np.array(given_split))
 
 
 def numbers(arrays):
-    return (arrays.images[:, 0, 0, 0].astype(int) + 256 * arrays.images[:, 0, 1, 0].astype(int)).tolist()
+    return (arrays.inputs[:, 0, 0, 0].astype(int) + 256 * arrays.inputs[:, 0, 1, 0].astype(int)).tolist()
 
 
 def sizes(splits):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import Arrays, RawImages, Splits, describe, load, load_card, save, split
+from pipeline.data import Arrays, RawData, Splits, describe, load, load_card, save, split
 from pipeline.errors import DataError
 from pipeline.files import sha256
 from pipeline.study import Split
@@ -20,7 +20,7 @@ NAMES = {f"{split}_{kind}.npy" for split in ("train", "val", "test") for kind in
 @pytest.fixture
 def splits():
     images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), dtype=np.uint8)
-    return split(RawImages(images, np.arange(40) % 2, ("cat", "dog")), Split(), seed=1)
+    return split(RawData(images, np.arange(40) % 2, ("cat", "dog")), Split(), seed=1)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def folder(tmp_path, splits):
 
 
 def card_of(splits):
-    return describe(splits, RawImages(*splits.train, splits.classes))
+    return describe(splits, RawData(*splits.train, splits.classes))
 
 
 def test_the_folder_holds_arrays_card_and_picture(folder):
@@ -51,10 +51,10 @@ def test_what_was_saved_is_loaded(folder, splits):
     """Each split comes back with its dtype and values, and cannot be changed by mistake."""
     loaded = load(folder, ("train", "val", "test"))
     for name, arrays in splits.items():
-        np.testing.assert_array_equal(loaded[name].images, arrays.images)
+        np.testing.assert_array_equal(loaded[name].inputs, arrays.inputs)
         np.testing.assert_array_equal(loaded[name].labels, arrays.labels)
-        assert (loaded[name].images.dtype, loaded[name].labels.dtype) == (np.uint8, np.int64)
-        assert not loaded[name].images.flags.writeable
+        assert (loaded[name].inputs.dtype, loaded[name].labels.dtype) == (np.uint8, np.int64)
+        assert not loaded[name].inputs.flags.writeable
 
 
 def test_a_split_that_is_not_named_is_not_opened(folder):
@@ -72,7 +72,7 @@ def test_the_card_is_loaded_as_it_was_saved(folder, splits):
 def test_a_view_in_another_order_is_saved_like_a_copy(folder, splits):
     """Arrays that are views into others are saved in row order."""
     before = sha256(folder / "train_images.npy")
-    images = np.asfortranarray(splits.train.images)
+    images = np.asfortranarray(splits.train.inputs)
     save(
         Splits(Arrays(images, splits.train.labels), splits.val, splits.test, splits.classes),
         card_of(splits),
@@ -144,7 +144,7 @@ def test_an_array_that_is_not_what_the_card_says_is_refused(folder, name, spoil,
 def test_an_array_with_other_content_is_refused(folder, splits, kind):
     """An array of the right form is compared with the card: flipped labels and pixels are found."""
     path = folder / f"val_{kind}.npy"
-    array = getattr(splits.val, kind)
+    array = splits.val.labels if kind == "labels" else splits.val.inputs
     rewritten(1 - array if kind == "labels" else 255 - array)(path)
     said = json.loads((folder / "card.json").read_text())["arrays"][f"val_{kind}"]["sha256"]
     message = (

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fakes import DEFAULTS
 
-from pipeline.data import RawImages, describe, save, split
+from pipeline.data import RawData, describe, save, split
 from pipeline.learners.mixed import Mixed
 from pipeline.learners.networks import NAMES
 from pipeline.search import Listed, Loop, Rules
@@ -77,7 +77,7 @@ def prepared(tmp_path_factory):
     labels = generator.integers(0, NUM_CLASSES, NUM_IMAGES)
     images = generator.integers(0, 150, (NUM_IMAGES, *SHAPE), dtype=np.uint8)
     images[np.arange(NUM_IMAGES), 2 * labels] += 50
-    raw = RawImages(images, labels, ("a", "b", "c"))
+    raw = RawData(images, labels, ("a", "b", "c"))
     splits = split(raw, Split(), seed=1)
     folder = tmp_path_factory.mktemp("data") / "tiny"
     save(splits, describe(splits, raw), folder)

@@ -1,13 +1,15 @@
-"""What images and labels look like once they are read, checked at birth."""
+"""What inputs and labels look like once they are read, checked at birth."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.data.ranges import check_range
 from pipeline.errors import DataError
 
 Images = NDArray[np.uint8]
@@ -20,66 +22,114 @@ CHANNELS = (1, 3)
 MAX_BYTES = 8 * 2**30
 
 
-class Arrays(NamedTuple):
-    """The images of one split and their labels.
+class Kind(NamedTuple):
+    """One kind of data.
 
     Attributes:
-        images: (num_images, height, width, channels), uint8, 0-255.
-        labels: (num_images,), int64, 0 to num_classes - 1.
+        noun: what one input is called, in words and in the card's keys.
+        dtype: of the prepared inputs.
     """
 
-    images: Images
+    noun: str
+    dtype: np.dtype[Any]
+
+
+# By the name that its array has in a .npz file and among the prepared files.
+KINDS: Mapping[str, Kind] = {
+    "images": Kind("image", np.dtype(np.uint8)),
+    "features": Kind("row", np.dtype(np.float32)),
+}
+
+
+class Arrays(NamedTuple):
+    """The inputs of one split and their labels.
+
+    Attributes:
+        inputs: images: (num_images, height, width, channels), uint8, 0-255; features: (num_rows,
+            num_features), float32.
+        labels: (num_inputs,), int64, 0 to num_classes - 1.
+    """
+
+    inputs: NDArray[Any]
     labels: Labels
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Every image in its split; label i belongs to the class named `classes[i]`."""
+    """Every input in its split; label i belongs to the class named `classes[i]`; `kind` is one of KINDS."""
 
     train: Arrays
     val: Arrays
     test: Arrays
     classes: tuple[str, ...]
+    kind: str = "images"
 
     def items(self) -> tuple[tuple[str, Arrays], ...]:
         """Each split's name and arrays, in the order train, val, test."""
         return (("train", self.train), ("val", self.val), ("test", self.test))
 
 
+class Column(NamedTuple):
+    """One column of raw features.
+
+    Attributes:
+        words: what its numbers stand for, by their place here; None: they are numbers.
+        is_filled: whether what is missing (NaN) is filled in; else nothing is missing.
+    """
+
+    name: str
+    words: tuple[str, ...] | None = None
+    is_filled: bool = False
+
+
 @dataclass(frozen=True, eq=False)
-class RawImages:
+class RawData:
     """A data set as its source gives it.
 
     Attributes:
-        images: (num_images, height, width, channels), uint8, 0-255; one channel or three.
-        labels: (num_images,), int64, 0 to num_classes - 1; every class has an image.
+        inputs: images: (num_images, height, width, channels), uint8, 0-255; one channel or three. Features:
+            (num_rows, num_columns), float32 or float64, as they were received.
+        labels: (num_inputs,), int64, 0 to num_classes - 1; every class has an input.
         classes: (num_classes,) names.
-        split: (num_images,) of "train", "val", "test" where the source gives a split, else None.
-        files: (num_images,) names for messages where each image is a file of its own, else empty.
+        split: (num_inputs,) of "train", "val", "test" where the source gives a split, else None.
+        files: (num_inputs,) names for messages where each input has one, else empty.
+        columns: of features, one for each of their columns.
+        size: (height, width) that the study has images brought to; None: they are as they were received.
 
     Raises:
-        DataError: one of these does not hold; there is no image, or only one class; the pixels were never
+        DataError: one of these does not hold; there is no input, or only one class; the pixels were never
             spread over 0-255.
     """
 
-    images: Images
+    inputs: NDArray[Any]
     labels: Labels
     classes: tuple[str, ...]
     split: SplitNames | None = None
     files: tuple[str, ...] = ()
+    kind: str = "images"
+    columns: tuple[Column, ...] = ()
+    size: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        check_shape(self.images.shape)
-        check_range(self.images)
-        check_length("labels", len(self.labels), len(self.images))
-        _check_labels(self.labels, self.classes)
+        if self.kind == "images":
+            check_shape(self.inputs.shape)
+            check_range(self.inputs)
+        else:
+            check_rows(self.inputs.shape)
+        check_length("labels", len(self.labels), len(self.inputs), self.noun)
+        _check_labels(self.labels, self.classes, self.noun)
         if self.split is not None:
-            check_length("split", len(self.split), len(self.images))
-            _check_split(self.split)
+            check_length("split", len(self.split), len(self.inputs), self.noun)
+            _check_split(self.split, self.noun)
+
+    @property
+    def noun(self) -> str:
+        """What one input is called."""
+        return KINDS[self.kind].noun
 
     def name_of(self, index: int) -> str:
-        """What to call one image in a message: its file, or its place in the array."""
-        return self.files[index] if self.files else f"images[{index}]"
+        """What to call one input in a message: its file or row, or its place in the array."""
+        return self.files[index] if self.files else f"{self.kind}[{index}]"
 
 
 def check_shape(shape: tuple[int, ...]) -> None:
@@ -99,21 +149,33 @@ def check_shape(shape: tuple[int, ...]) -> None:
         raise DataError.of("there must be images to learn from.", f"shape {shape}", "Add images.")
 
 
-def check_length(name: str, length: int, num_images: int) -> None:
-    """Pass over an array with one entry per image.
+def check_rows(shape: tuple[int, ...]) -> None:
+    """Raise unless this is the shape of an array of features.
+
+    Raises:
+        DataError: another number of dimensions, no row, or no column.
+    """
+    if len(shape) != 2:
+        raise DataError.of("features must be (num_rows, num_features).", shape, "Flatten what a row holds.")
+    if 0 in shape:
+        raise DataError.of("there must be rows to learn from.", f"shape {shape}", "Add rows and columns.")
+
+
+def check_length(name: str, length: int, num_inputs: int, noun: str = "image") -> None:
+    """Pass over an array with one entry per input.
 
     Raises:
         DataError: it has more entries or fewer.
     """
-    if length != num_images:
+    if length != num_inputs:
         raise DataError.of(
-            f"{name} must have one entry per image.",
-            f"{num_images} images, {length} {name}",
-            "Make both the same length; entry i belongs to image i.",
+            f"{name} must have one entry per {noun}.",
+            f"{num_inputs} {noun}s, {length} {name}",
+            f"Make both the same length; entry i belongs to {noun} i.",
         )
 
 
-def _check_labels(labels: Labels, classes: tuple[str, ...]) -> None:
+def _check_labels(labels: Labels, classes: tuple[str, ...], noun: str) -> None:
     last = len(classes) - 1
     outside = np.flatnonzero((labels < 0) | (labels > last))
     if outside.size:
@@ -125,111 +187,23 @@ def _check_labels(labels: Labels, classes: tuple[str, ...]) -> None:
     missing = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     if missing.size:
         raise DataError.of(
-            "every class must have an image.",
+            f"every class must have {'an' if noun == 'image' else 'a'} {noun}.",
             f"class '{classes[missing[0]]}' has none",
-            "Add images of it, or number the classes from 0 without gaps.",
+            f"Add {noun}s of it, or number the classes from 0 without gaps.",
         )
     if last < 1:
         raise DataError.of(
             "there must be two classes or more.",
             f"only class '{classes[0]}'",
-            "Add images of another class: with one there is nothing to tell apart.",
+            f"Add {noun}s of another class: with one there is nothing to tell apart.",
         )
 
 
-def _check_split(split: SplitNames) -> None:
+def _check_split(split: SplitNames, noun: str) -> None:
     unknown = np.flatnonzero(~np.isin(split, SPLITS))
     if unknown.size:
         raise DataError.of(
-            "split must be train, val or test for each image.",
+            f"split must be train, val or test for each {noun}.",
             f"split[{unknown[0]}] = '{split[unknown[0]]}'",
             "Use those three spellings.",
         )
-
-
-# Bytes that end here or below were never spread over 0-255; so dark is no usual data set.
-FAINT = 64
-# Values of 0-16 times 255, cut to bytes, end here or above: k * 255 is 256 - k, modulo 256.
-WRAPPED = 240
-CHUNK_PIXELS = 2**22
-MUST = "pixel values must be 0-255."
-TO_BYTES = "round, then use .astype('uint8')."
-
-
-def must_be_bytes(values: NDArray[Any]) -> None:
-    """Pass over numbers that are uint8.
-
-    Raises:
-        DataError: they are of another type; the advice follows their range. Or some are not finite.
-    """
-    if values.dtype == np.uint8:
-        return
-    _check_finite(values)
-    low, high = float(values.min()), float(values.max())
-    received = f"dtype {values.dtype}, {low:.10g} to {high:.10g}"
-    advice = _advice(values.dtype.kind, low, high)
-    raise DataError.of("values must be uint8, 0-255.", received, advice, "images")
-
-
-def check_range(images: NDArray[np.uint8]) -> None:
-    """Pass over the bytes of a whole data set.
-
-    Raises:
-        DataError: they are far below 255, or look as if they had wrapped around.
-    """
-    high = int(images.max())
-    # Bytes of zeros and ones are what remains of 0-1 floats, or a mask: scaled again, they would be black.
-    if high <= 1:
-        advice = "Multiply the images by 255 before they become uint8."
-        raise DataError.of(MUST, f"no value above {high}", advice)
-    if high <= FAINT:
-        advice = f"Divide by {high}, multiply by 255, {TO_BYTES}"
-        raise DataError.of(MUST, f"no value above {high}", advice)
-    num_wrapped = _count_wrapped(images)
-    # Two are a mask, or nearly one.
-    if num_wrapped > 2:
-        raise DataError.of(
-            MUST,
-            f"values that look wrapped: only 0 and {num_wrapped} values from {WRAPPED} to 255",
-            f"Start from the values before that: divide by their maximum, multiply by 255, {TO_BYTES}",
-        )
-
-
-def _check_finite(values: NDArray[Any]) -> None:
-    strange = ~np.isfinite(values)
-    count = int(np.count_nonzero(strange))
-    if count:
-        place = tuple(int(index) for index in np.unravel_index(int(strange.argmax()), values.shape))
-        raise DataError.of(
-            "values must be finite.",
-            f"{count:,} that are not, the first {float(values[place])} at {place}",
-            "Replace them, or remove their images.",
-            "images",
-        )
-
-
-def _advice(kind: str, low: float, high: float) -> str:
-    """How values from `low` to `high` become bytes; whoever follows it never leaves 0-255 on the way."""
-    if low >= 0 and FAINT / 255 < high <= 1:
-        # Times a whole number, integers of eight bits would overflow.
-        return f"Multiply by {'255.0' if kind in 'iu' else '255'}, {TO_BYTES}"
-    if low >= 0 and high == 16:
-        return f"Multiply by 15.9375 (255 / 16), {TO_BYTES}"
-    if low >= 0 and FAINT < high <= 255:
-        return "Use .astype('uint8')." if kind in "iu" else TO_BYTES.capitalize()
-    if low == high:
-        return "All of them are the same: save other images."
-    steps = "subtract the minimum, divide by (maximum - minimum), multiply by 255"
-    return f"Use .astype('float64'), {steps}, {TO_BYTES}"
-
-
-def _count_wrapped(images: NDArray[np.uint8]) -> int:
-    """How many different values there are beside 0 if all of them are such as wrapping leaves, else 0."""
-    pixels = images.reshape(-1)
-    found: set[int] = set()
-    # Nearly every data set is done with after the first piece.
-    for start in range(0, pixels.size, CHUNK_PIXELS):
-        found.update(np.unique(pixels[start : start + CHUNK_PIXELS]).tolist())
-        if any(0 < value < WRAPPED for value in found):
-            return 0
-    return len(found) - 1 if 0 in found else 0

@@ -5,21 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.data.arrays import HELD_OUT, Images, RawImages, Splits
+from pipeline.data.arrays import HELD_OUT, KINDS, Images, RawData, Splits
 from pipeline.data.splitting import count_duplicates
 from pipeline.files import digest
 
 CHUNK_PIXELS = 2**22
 
 
-def describe(splits: Splits, raw: RawImages) -> dict[str, Any]:
+def describe(splits: Splits, raw: RawData, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The data card, the same for the same arrays on any machine and day.
+
+    Args:
+        about: what the card says beside: of features how they were made, see `encoded`.
 
     Returns:
         classes, num_classes, image_shape [height, width, channels];
@@ -29,18 +33,22 @@ def describe(splits: Splits, raw: RawImages) -> dict[str, Any]:
         pixels: mean and deviation over all pixels of train, 0-255, six digits;
         duplicates: see `count_duplicates`;
         arrays: for each stored array its dtype, shape and the SHA-256 of its bytes in C order;
-        sha256: one for all of them and the classes.
+        sha256: see `content_sha256`.
+        Of other data than images kind comes first, input_shape stands for image_shape, num_rows for
+        num_images, and there are no pixels.
     """
     arrays = {
         f"{name}_{kind}": _array_card(array)
         for name, both in splits.items()
-        for kind, array in both._asdict().items()
+        for kind, array in ((splits.kind, both.inputs), ("labels", both.labels))
     }
-    return {
+    is_images = splits.kind == "images"
+    card = {
+        **({} if is_images else {"kind": splits.kind}),
         "classes": list(splits.classes),
         "num_classes": len(splits.classes),
-        "image_shape": list(splits.train.images.shape[1:]),
-        "num_images": {name: len(both.labels) for name, both in splits.items()},
+        "image_shape" if is_images else "input_shape": list(splits.train.inputs.shape[1:]),
+        f"num_{KINDS[splits.kind].noun}s": {name: len(both.labels) for name, both in splits.items()},
         "counts": {
             name: dict(
                 zip(
@@ -52,11 +60,22 @@ def describe(splits: Splits, raw: RawImages) -> dict[str, Any]:
             for name, both in splits.items()
         },
         "given": [] if raw.split is None else [name for name in HELD_OUT if np.any(raw.split == name)],
-        "pixels": pixel_moments(splits.train.images),
+        **({"pixels": pixel_moments(splits.train.inputs)} if is_images else {}),
+        **(about or {}),
         "duplicates": count_duplicates(splits),
         "arrays": arrays,
-        "sha256": digest({"arrays": arrays, "classes": list(splits.classes)}),
     }
+    return {**card, "sha256": content_sha256(card)}
+
+
+def content_sha256(card: Mapping[str, Any]) -> str:
+    """One hash of a card's arrays and classes, and of how raw data are encoded where they are.
+
+    Raises:
+        KeyError: it is no card.
+    """
+    encoding = {"encoding": card["encoding"]} if "encoding" in card else {}
+    return digest({"arrays": card["arrays"], "classes": card["classes"], **encoding})
 
 
 def pixel_moments(images: Images) -> dict[str, float]:
@@ -104,7 +123,7 @@ def draw_samples(splits: Splits) -> bytes:
         members = np.flatnonzero(splits.train.labels == row)
         chosen = np.unique(np.linspace(0, len(members) - 1, PER_CLASS).astype(np.int64))
         for column, index in enumerate(members[chosen]):
-            cell = _cell(splits.train.images[index])
+            cell = _cell(splits.train.inputs[index])
             left = LABEL_WIDTH + column * (CELL + GAP)
             sheet.paste(cell, (left + (CELL - cell.width) // 2, top + (CELL - cell.height) // 2))
     content = io.BytesIO()

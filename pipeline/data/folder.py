@@ -12,13 +12,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.data.arrays import MAX_BYTES, SPLITS, Images, RawImages
+from pipeline.data.arrays import MAX_BYTES, SPLITS, Images, RawData
 from pipeline.data.places import must_be_folder, placed, stay_below_raw
 from pipeline.errors import DataError, Problem
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
+# Pillow's, which takes the mean of all pixels that a smaller one covers.
+FILTER = Image.Resampling.BILINEAR
+Size = Sequence[int]
 LAYOUT = "Lay it out as CLASS/image.png, or as train/CLASS/image.png and test/CLASS/image.png."
 
 
@@ -32,34 +35,38 @@ class Picture:
     split: str | None
 
 
-def read_folder(folder: Path, root: Path) -> RawImages:
+def read_folder(folder: Path, root: Path, size: Size | None = None) -> RawData:
     """The pictures of a folder, class by class in the order of their names.
 
     They become (num_images, height, width, 1) if all of them are grayscale, else (..., 3), RGB; uint8, 0-255.
 
+    Args:
+        size: (height, width) that each is brought to.
+
     Raises:
         DataError: another layout, a file that is no image, a damaged, animated or transparent image, two
-            sizes, or a link out of data/raw below `root`; the message names each such picture, or the
-            first file that is none.
+            sizes where none is given, or a link out of data/raw below `root`; the message names each such
+            picture, or the first file that is none.
     """
     must_be_folder(folder)
     pictures = list(_pictures(folder, root))
     classes = tuple(sorted({picture.class_name for picture in pictures}))
-    images = read_pictures(pictures)
+    images = read_pictures(pictures, size)
     labels = np.array([classes.index(picture.class_name) for picture in pictures], dtype=np.int64)
     given = [picture.split for picture in pictures if picture.split]
     split = np.array(given, dtype=np.str_) if given else None
-    return RawImages(images, labels, classes, split, tuple(picture.name for picture in pictures))
+    names = tuple(picture.name for picture in pictures)
+    return RawData(images, labels, classes, split, names, size=None if size is None else tuple(size))
 
 
-def check_folder(folder: Path, root: Path) -> None:
-    """Pass over a folder whose pictures are of one size, none of them unpacked.
+def check_folder(folder: Path, root: Path, size: Size | None = None) -> None:
+    """Pass over a folder whose pictures are of one size or may be of any, none of them unpacked.
 
     Raises:
         DataError: see `read_folder`.
     """
     must_be_folder(folder)
-    _common_form(list(_pictures(folder, root)))
+    _common_form(list(_pictures(folder, root)), size)
 
 
 def _pictures(folder: Path, root: Path) -> Iterator[Picture]:
@@ -123,13 +130,13 @@ def _name(path: Path, top: Path) -> str:
     return "" if path == top else str(path.relative_to(top))
 
 
-def read_pictures(pictures: Sequence[Picture]) -> Images:
-    """Every picture in one array; sizes and colours are read before anything is unpacked.
+def read_pictures(pictures: Sequence[Picture], size: Size | None = None) -> Images:
+    """Every picture in one array, sizes and colours read before anything is unpacked; see `read_folder`.
 
     Raises:
         DataError: see `read_folder`.
     """
-    (width, height), is_gray = _common_form(pictures)
+    (width, height), is_gray = _common_form(pictures, size)
     shape = (len(pictures), height, width, 1 if is_gray else 3)
     num_bytes = int(np.prod(shape, dtype=object))
     if num_bytes > MAX_BYTES:
@@ -138,14 +145,14 @@ def read_pictures(pictures: Sequence[Picture]) -> Images:
     problems: list[Problem] = []
     for index, picture in enumerate(pictures):
         with _gathered(problems), _opened(picture) as image:
-            images[index] = _pixels(image, is_gray)
+            images[index] = _pixels(image, is_gray, (width, height))
     if problems:
         raise DataError(*problems)
     return images
 
 
-def _common_form(pictures: Sequence[Picture]) -> tuple[tuple[int, int], bool]:
-    """The one size of all pictures, (width, height), and whether all of them are gray.
+def _common_form(pictures: Sequence[Picture], size: Size | None) -> tuple[tuple[int, int], bool]:
+    """The one size of all pictures, or the given (height, width), as (width, height); whether all are gray.
 
     Raises:
         DataError: each picture that has no size, or another one than most.
@@ -159,13 +166,15 @@ def _common_form(pictures: Sequence[Picture]) -> tuple[tuple[int, int], bool]:
             is_gray = is_gray and image.mode in GRAY_MODES
     if not sizes:
         raise DataError(*problems)
+    if size is not None and not problems:
+        return (size[1], size[0]), is_gray
     [(common, _)] = Counter(sizes.values()).most_common(1)
     example = next(picture.name for picture, size in sizes.items() if size == common)
     must = f"must be {common[0]} x {common[1]} pixels like {example}."
     problems += [
         Problem(must, f"{width} x {height}", "Bring all images to one size.", picture.name)
         for picture, (width, height) in sizes.items()
-        if (width, height) != common
+        if (width, height) != common and size is None
     ]
     if problems:
         raise DataError(*problems)
@@ -198,8 +207,8 @@ def _opened(picture: Picture) -> Iterator[Image.Image]:
         raise DataError.of("must be a whole image of modest size.", received, advice, picture.name) from error
 
 
-def _pixels(image: Image.Image, is_gray: bool) -> Images:
-    """(height, width, 1) or (height, width, 3), uint8, 0-255."""
+def _pixels(image: Image.Image, is_gray: bool, size: tuple[int, int]) -> Images:
+    """(height, width, 1) or (height, width, 3), uint8, 0-255, of a picture brought to (width, height)."""
     num_frames = getattr(image, "n_frames", 1)
     if num_frames > 1:
         raise DataError.of("must be a single picture.", f"{num_frames} frames", "Keep one of them.")
@@ -212,5 +221,6 @@ def _pixels(image: Image.Image, is_gray: bool) -> Images:
     if image.mode.startswith("I"):
         sixteen_bit = np.asarray(image).astype(np.int64).clip(0, 65_535)
         image = Image.fromarray(((sixteen_bit * 255 + 32_767) // 65_535).astype(np.uint8))
-    pixels = np.asarray(image.convert("L" if is_gray else "RGB"))
+    image = image.convert("L" if is_gray else "RGB")
+    pixels = np.asarray(image if image.size == size else image.resize(size, FILTER))
     return pixels[..., None] if is_gray else pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.arrays import (
+    KINDS,
     MAX_BYTES,
+    Column,
     Images,
     Labels,
-    RawImages,
+    RawData,
     SplitNames,
     check_length,
+    check_rows,
     check_shape,
-    must_be_bytes,
 )
 from pipeline.data.places import must_be_file, refuse_archive
+from pipeline.data.ranges import check_finite, must_be_bytes
 from pipeline.errors import DataError, nearest
 
-REQUIRED = ("images", "labels")
-OPTIONAL = ("split",)
+BESIDE = ("labels", "split")
 NUMBERS = "biuf"
 # Above this size a member may be at most so many times larger than what is packed.
 UNPACKED_FREELY = 256 * 2**20
@@ -52,21 +54,34 @@ class Member:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_npz(path: Path) -> RawImages:
-    """The arrays images, labels and, where given, split.
+def read_npz(path: Path) -> RawData:
+    """The arrays images or features, labels and, where given, split.
 
     images: (num_images, height, width) or (num_images, height, width, channels), uint8, 0-255.
-    labels: (num_images,), integers, 0 to num_classes - 1.
-    split: (num_images,), text, "train", "val" or "test".
+    features: (num_rows, num_features), float32, finite.
+    labels: (num_inputs,), integers, 0 to num_classes - 1.
+    split: (num_inputs,), text, "train", "val" or "test".
 
     Raises:
         DataError: the archive is damaged, larger than it should be, or holds something else. No array is
             read before the headers of all are found to agree with their sizes; nothing is unpickled.
     """
-    arrays = _arrays(path, REQUIRED)
-    images = with_channels(arrays["images"])
-    labels, classes = _labels(arrays["labels"], len(images))
-    return RawImages(images, labels, classes, _split(arrays.get("split")))
+    arrays = _arrays(path, ("labels",))
+    kind = kind_of(arrays)
+    inputs = arrays[kind] if kind == "features" else with_channels(arrays[kind])
+    labels, classes = _labels(arrays["labels"], len(inputs), KINDS[kind].noun)
+    columns = tuple(map(Column, names_of(inputs.shape[1]))) if kind == "features" else ()
+    return RawData(inputs, labels, classes, _split(arrays.get("split")), (), kind, columns)
+
+
+def names_of(num_columns: int) -> list[str]:
+    """What the columns of an array of features are called."""
+    return [f"features[{index}]" for index in range(num_columns)]
+
+
+def kind_of(names: Iterable[str]) -> str:
+    """The kind of data that the names of an archive's arrays speak of; images where none does."""
+    return next((kind for kind in KINDS if kind in names), "images")
 
 
 def check_npz(path: Path) -> None:
@@ -75,17 +90,25 @@ def check_npz(path: Path) -> None:
     Raises:
         DataError: see `read_npz`.
     """
-    with _members(path, REQUIRED):
+    with _members(path, ("labels",)):
         pass
 
 
-def read_npz_images(path: Path) -> Images:
-    """The array images of an archive as `read_npz` takes it, which may lack the labels.
+def read_npz_inputs(path: Path, kind: str) -> NDArray[Any]:
+    """The inputs of this kind of an archive as `read_npz` takes it, which may lack the labels.
 
     Raises:
-        DataError: see `read_npz`.
+        DataError: see `read_npz`; or it holds another kind.
     """
-    return with_channels(_arrays(path, ("images",))["images"])
+    arrays = _arrays(path, ())
+    if kind not in arrays:
+        raise DataError.of(f"must hold the array {kind}.", ", ".join(arrays), form(kind))
+    return arrays[kind] if kind == "features" else with_channels(arrays[kind])
+
+
+def form(kind: str) -> str:
+    """How an archive of this kind of data is written."""
+    return FORM.replace("images", kind)
 
 
 def with_channels(images: Images) -> Images:
@@ -96,8 +119,20 @@ def with_channels(images: Images) -> Images:
 def _arrays(path: Path, required: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     with _members(path, required) as (archive, members):
         arrays = {name: _array(archive, member) for name, member in members.items()}
-        must_be_bytes(arrays["images"])
+        check_values(arrays, kind_of(arrays))
         return arrays
+
+
+def check_values(arrays: Mapping[str, NDArray[Any]], kind: str) -> None:
+    """Raise unless the inputs' values are what their kind promises.
+
+    Raises:
+        DataError: images are no bytes, features are not finite.
+    """
+    if kind == "images":
+        must_be_bytes(arrays[kind])
+    else:
+        check_finite(arrays[kind], kind, KINDS[kind].noun)
 
 
 @contextmanager
@@ -130,14 +165,16 @@ def undamaged(name: str = "", must: str = WHOLE, advice: str = FORM) -> Iterator
 
 def _names(archive: zipfile.ZipFile, required: tuple[str, ...]) -> list[str]:
     present = [name.removesuffix(".npy") for name in archive.namelist()]
-    known = (*REQUIRED, *OPTIONAL)
+    kind = kind_of(present)
+    known = (kind, *BESIDE)
     for name in present:
         if name not in known or present.count(name) > 1:
-            advice = f"{nearest(name, known)} {FORM}"
-            raise DataError.of("must hold images, labels and perhaps split, each once.", repr(name), advice)
-    for name in required:
+            advice = f"{nearest(name, {*known, *KINDS})} {form(kind)}"
+            raise DataError.of(f"must hold {kind}, labels and perhaps split, each once.", repr(name), advice)
+    for name in (kind, *required):
         if name not in present:
-            raise DataError.of(f"must hold the array {name}.", ", ".join(present) or "an empty archive", FORM)
+            received = ", ".join(present) or "an empty archive"
+            raise DataError.of(f"must hold the array {name}.", received, form(kind))
     return [name for name in known if name in present]
 
 
@@ -197,21 +234,27 @@ def _check_types(members: Mapping[str, Member]) -> None:
         if name in members and members[name].dtype.kind not in kinds:
             received = f"dtype {members[name].dtype}"
             raise DataError.of(f"must be {what}.", received, f"Convert the array {name}.", name)
-    images = members["images"]
-    check_images(images.shape, images.dtype)
-    for name in members.keys() - {"images"}:
+    kind = kind_of(members)
+    inputs = members[kind]
+    check_inputs(inputs.shape, inputs.dtype, kind)
+    for name in members.keys() - {kind}:
         shape = members[name].shape
         if len(shape) != 1:
             raise DataError.of("must have one dimension.", f"shape {shape}", f"Flatten {name}.", name)
-        check_length(name, shape[0], images.shape[0])
+        check_length(name, shape[0], inputs.shape[0], KINDS[kind].noun)
 
 
-def check_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Pass over what the header of an array of images claims; `must_be_bytes` is for its values.
+def check_inputs(shape: tuple[int, ...], dtype: np.dtype[Any], kind: str) -> None:
+    """Raise unless the header of an array is one of inputs; `check_values` is for its values.
 
     Raises:
-        DataError: no numbers, or another shape.
+        DataError: no numbers, or another type or shape.
     """
+    if kind == "features":
+        if dtype != KINDS[kind].dtype:
+            raise DataError.of("must be float32.", f"dtype {dtype}", "Use .astype('float32').", kind)
+        check_rows(shape)
+        return
     if dtype.kind not in NUMBERS:
         raise DataError.of("values must be uint8, 0-255.", f"dtype {dtype}", "Save numbers.", "images")
     check_shape((*shape, 1) if len(shape) == 3 else shape)
@@ -225,11 +268,11 @@ def _array(archive: zipfile.ZipFile, member: Member) -> NDArray[Any]:
     return array
 
 
-def _labels(values: NDArray[Any], num_images: int) -> tuple[Labels, tuple[str, ...]]:
-    outside = np.flatnonzero((values < 0) | (values >= num_images))
+def _labels(values: NDArray[Any], num_inputs: int, noun: str) -> tuple[Labels, tuple[str, ...]]:
+    outside = np.flatnonzero((values < 0) | (values >= num_inputs))
     if outside.size:
         raise DataError.of(
-            "labels must be 0 to k - 1 for k classes, each with an image.",
+            f"labels must be 0 to k - 1 for k classes, each with {'an' if noun == 'image' else 'a'} {noun}.",
             f"labels[{outside[0]}] = {values[outside[0]]}",
             "Number the classes from 0, without gaps.",
         )

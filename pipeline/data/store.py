@@ -1,4 +1,4 @@
-"""The prepared data on disk: six arrays, their card and a picture."""
+"""The prepared data on disk: six arrays, their card and, of images, a picture."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
-from pipeline.data.arrays import Arrays, Splits
+from pipeline.data.arrays import KINDS, Arrays, Splits
 from pipeline.data.card import array_sha256, draw_samples
 from pipeline.data.places import placed
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_json
 
 CARD = "card.json"
-DTYPES: Mapping[str, np.dtype[Any]] = {"images": np.dtype(np.uint8), "labels": np.dtype(np.int64)}
+LABELS = np.dtype(np.int64)
 
 
 class _Claim(BaseModel):
@@ -33,7 +33,8 @@ class _Card(BaseModel):
     """What must stand in a card for its arrays to be checked."""
 
     classes: list[str]
-    image_shape: tuple[int, int, int]
+    kind: Literal["images", "features"] = "images"
+    input_shape: tuple[int, ...] = Field(validation_alias=AliasChoices("image_shape", "input_shape"))
     arrays: dict[str, _Claim]
     sha256: str
 
@@ -41,15 +42,18 @@ class _Card(BaseModel):
 def save(splits: Splits, card: Mapping[str, Any], folder: Path) -> None:
     """Write {train,val,test}_{images,labels}.npy, card.json and samples.png: same data, same bytes.
 
+    Other data than images have files of their own kind's name, and no samples.png.
+
     Raises:
         StoreError: `folder` cannot be written.
     """
     for name, arrays in splits.items():
-        for kind, array in arrays._asdict().items():
+        for kind, array in ((splits.kind, arrays.inputs), ("labels", arrays.labels)):
             content = io.BytesIO()
             np.lib.format.write_array(content, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
             write_bytes(folder / f"{name}_{kind}.npy", content.getvalue())
-    write_bytes(folder / "samples.png", draw_samples(splits))
+    if splits.kind == "images":
+        write_bytes(folder / "samples.png", draw_samples(splits))
     write_json(folder / CARD, card)
 
 
@@ -76,7 +80,7 @@ def load(folder: Path, names: tuple[str, ...]) -> dict[str, Arrays]:
     """The named splits, each as it was saved; a split that is not named is not opened.
 
     Returns:
-        split name to images and labels, both mapped from the file and read-only.
+        split name to inputs and labels, both mapped from the file and read-only.
 
     Raises:
         DataError: the data are not prepared, or an array is not what the card says.
@@ -86,19 +90,21 @@ def load(folder: Path, names: tuple[str, ...]) -> dict[str, Arrays]:
 
 
 def _load_split(folder: Path, name: str, card: _Card) -> Arrays:
-    arrays = {kind: _load_array(folder, f"{name}_{kind}", dtype, card) for kind, dtype in DTYPES.items()}
-    images, labels = arrays["images"], arrays["labels"]
+    dtypes = {card.kind: KINDS[card.kind].dtype, "labels": LABELS}
+    arrays = {kind: _load_array(folder, f"{name}_{kind}", dtype, card) for kind, dtype in dtypes.items()}
+    inputs, labels = arrays[card.kind], arrays["labels"]
     num_classes = len(card.classes)
     with placed(str(folder / f"{name}_labels.npy")):
-        if images.shape[1:] != card.image_shape or labels.shape != images.shape[:1]:
-            received = f"images {images.shape}, labels {labels.shape}"
-            raise _damaged(f"must hold one label per image of {card.image_shape}.", received, folder)
+        if inputs.shape[1:] != card.input_shape or labels.shape != inputs.shape[:1]:
+            received = f"{card.kind} {inputs.shape}, labels {labels.shape}"
+            noun = KINDS[card.kind].noun
+            raise _damaged(f"must hold one label per {noun} of {card.input_shape}.", received, folder)
         if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
             received = f"{labels.min()} to {labels.max()}"
             raise _damaged(f"labels must be 0 to {num_classes - 1}.", received, folder)
     for kind, array in arrays.items():
         _check_content(folder, f"{name}_{kind}", array, card)
-    return Arrays(images, labels)
+    return Arrays(inputs, labels)
 
 
 def _load_array(folder: Path, name: str, dtype: np.dtype[Any], card: _Card) -> NDArray[Any]:

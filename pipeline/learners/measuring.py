@@ -271,7 +271,11 @@ def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
 
     compile_as_configured(built, one.configuration)
     generator = np.random.default_rng(1)
-    inputs = generator.integers(0, 256, (NUM_TRIED, *one.data.input_shape), dtype=np.uint8)
+    shape = (NUM_TRIED, *one.data.input_shape)
+    if one.data.kind == "images":
+        inputs: Any = generator.integers(0, 256, shape, dtype=np.uint8)
+    else:
+        inputs = generator.standard_normal(shape, dtype=np.float32)
     labels = generator.integers(0, one.data.num_classes, NUM_TRIED)
     one.train(built, inputs, labels, metric)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,11 @@
-"""Keras networks of images, from raw pixels to class probabilities: what all families have in common.
+"""Keras networks, from prepared inputs to class probabilities: what all families have in common.
 
 A new family is a file in families/ with what `Family` asks for: it is found there by its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
+from pipeline.errors import Problem, StudyError, as_toml
 from pipeline.files import code_sha256, package_code
 from pipeline.learners import augmentation, families
 from pipeline.learners.measuring import Measuring
@@ -31,15 +32,19 @@ class Family(Protocol):
     """What a file in families/ knows of its family, and no other place does.
 
     Attributes:
+        INPUTS: the kinds of data that it takes: images, features.
         HYPERPARAMETERS: its own, beside SHARED. It may have OPTIONAL too: a configuration has a value for
             those only where the study file names them.
     """
 
     @property
+    def INPUTS(self) -> tuple[str, ...]: ...  # noqa: D102, N802  see above
+
+    @property
     def HYPERPARAMETERS(self) -> Mapping[str, Hyperparameter]: ...  # noqa: D102, N802  see above
 
     def layers(self, configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-        """From scaled images (height, width, channels) to features (num_features,).
+        """From scaled images (height, width, channels), or features, to features (num_features,).
 
         Args:
             seed_of: a name to a seed; every layer that draws has a name of its own.
@@ -142,8 +147,18 @@ class Networks:
         own = {f"families/{name}.py": code_sha256(FOLDER / f"{name}.py") for name in needed}
         return {**own, "pipeline": package_code(CODE)}
 
-    def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
-        """Nothing: whatever the space holds can be built."""
+    def examine(self, study: Study, data: DataShape) -> Iterable[str]:
+        """Nothing: whatever the space holds can be built of data that its families take.
+
+        Raises:
+            StudyError: a family, or augmentation, is for data of another kind.
+        """
+        taking = [name for name in NAMES if data.kind in FAMILIES[name].INPUTS]
+        wrong = [_unfit(name, taking, data) for name in self.names if name not in taking]
+        if data.kind != "images":
+            wrong += augmentation.problems(study, data)
+        if wrong:
+            raise StudyError(*wrong)
         return ()
 
     def read(self, configuration: Configuration) -> Configuration:
@@ -202,19 +217,23 @@ class Networks:
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
     ) -> keras.Model:
-        """A model from raw pixels to class probabilities.
+        """A model from prepared inputs to class probabilities.
 
         Args:
             configuration: a value for every hyperparameter.
-            shape: (height, width, channels) of an image, uint8, 0-255; scaled to 0-1 inside the model.
+            shape: (height, width, channels) of an image, uint8, 0-255, scaled to 0-1 inside the model; or
+                (num_features,), float32, standardised already.
             num_classes: how many labels there are.
             seed_of: a name to a seed; every layer that draws has a name of its own.
         """
         import keras
 
         family, own = _family(configuration)
-        inputs = keras.Input(shape, dtype="uint8", name="pixels")
-        hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
+        if len(shape) == 1:
+            hidden = inputs = keras.Input(shape, dtype="float32", name="features")
+        else:
+            inputs = keras.Input(shape, dtype="uint8", name="pixels")
+            hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
         for layer in augmentation.layers(configuration, seed_of):
             hidden = layer(hidden)
         for layer in family.layers(own, seed_of):
@@ -226,6 +245,12 @@ class Networks:
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
+
+
+def _unfit(name: str, taking: Sequence[str], data: DataShape) -> Problem:
+    must = f"a family must take the data: {name} takes {' and '.join(FAMILIES[name].INPUTS)}."
+    received = f"{data.kind} of shape {data.input_shape}"
+    return Problem(must, received, f"Write model = {as_toml(taking[0])}.", "model")
 
 
 def _optional(names: tuple[str, ...]) -> dict[str, Hyperparameter]:

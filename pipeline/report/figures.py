@@ -185,13 +185,13 @@ def confusion(findings: Findings) -> Figure:
         showscale=False,
         xgap=1,
         ygap=1,
-        hovertemplate="true %{y}, predicted %{x}: %{customdata} images<extra></extra>",
+        hovertemplate=f"true %{{y}}, predicted %{{x}}: %{{customdata}} {findings.noun}s<extra></extra>",
     )
     down = {"title": "True class", "scaleanchor": "x", "autorange": "reversed", **ticks}
     figure = go.Figure(cells)
     _style(figure, 540, xaxis={"title": "Predicted class", **ticks}, yaxis=down, plot_bgcolor=GRID)
     caption = (
-        "Test images by true and predicted class, counted over "
+        f"Test {findings.noun}s by true and predicted class, counted over "
         f"{amount(findings.conclusion['repeats'], 'seed')}. Off the diagonal, the deeper the colour, the "
         "larger the share of the true class that is taken for another."
     )

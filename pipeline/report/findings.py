@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.data import KINDS
 from pipeline.study import Study
 
 DIGITS = 6
@@ -58,6 +59,11 @@ class Findings:
     def arms(self) -> list[str]:
         """The arms' names, in the order of the study file."""
         return [arm.name for arm in self.study.arms]
+
+    @property
+    def noun(self) -> str:
+        """What one input is called."""
+        return KINDS[self.card.get("kind", "images")].noun
 
     def of_arm(self, arm: str) -> pd.DataFrame:
         """The trials of one arm."""

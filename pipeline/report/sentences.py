@@ -22,16 +22,16 @@ def answer(findings: Findings) -> str:
 
 def answers(findings: Findings) -> list[str]:
     """What tuning bought, and whether with longer training; then which of the compared arms did better."""
-    return [_bought(findings.conclusion), *_longer(findings.conclusion), *_compared(findings)]
+    return [_bought(findings), *_longer(findings.conclusion), *_compared(findings)]
 
 
-def mcnemar(conclusion: Mapping[str, Any]) -> str:
-    """How winner and baseline differ on the images of the test split, for one pair of models."""
-    found = conclusion["mcnemar"]
+def mcnemar(findings: Findings) -> str:
+    """How winner and baseline differ on the inputs of the test split, for one pair of models."""
+    found = findings.conclusion["mcnemar"]
     p_value = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.3f}"
     return (
         "Of the two models of the first seed, only the winner's is right on "
-        f"{amount(found['only_winner_right'], 'test image')} and only the baseline's on "
+        f"{amount(found['only_winner_right'], f'test {findings.noun}')} and only the baseline's on "
         f"{found['only_baseline_right']:,} (exact McNemar test, {p_value})."
     )
 
@@ -75,13 +75,16 @@ def failures(findings: Findings) -> list[str]:
 
 
 def data(findings: Findings) -> list[str]:
-    """What the images are, and whether some appear twice."""
+    """What the data are, and whether some appear twice."""
     card, told = findings.card, []
     if card.get("image_shape"):
         shape = " x ".join(str(length) for length in card["image_shape"])
         told.append(f"Images of {shape} (height, width, channels) in {len(findings.classes)} classes.")
+    if "kind" in card:
+        width = amount(card["input_shape"][0], "feature")
+        told.append(f"Rows of {width} in {len(findings.classes)} classes, standardised by train.")
     if card.get("duplicates"):
-        told.append(_duplicates(card["duplicates"]))
+        told.append(_duplicates(card["duplicates"], findings.noun))
     if card.get("sha256"):
         told.append(f"SHA-256 of the data: {card['sha256']}.")
     return told
@@ -99,36 +102,39 @@ def method(findings: Findings) -> list[str]:
     else:
         models = "a searched model" if "model" in study.space.names else f"model {study.model}"
     return [
-        f"Trained {models} on {dataset.name or dataset.npz or dataset.folder}, study seed {study.seed}; "
+        f"Trained {models} on {dataset.source}, study seed {study.seed}; "
         f"sought the {way} {findings.metric_name}.",
         *_searches(findings),
         f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {findings.metric_name}. "
         "Then the test split was opened, for the winner and the baseline alone.",
-        "Each interval of a test result is a 95 % interval over seeds and test images at once: it covers the "
-        "chance in initial weights and shuffling, and that of these images, which all models share. One of a "
-        "validation score is a 95 % Student t interval over seeds alone, its differences paired by seed.",
-        *_deterministic(findings.conclusion),
+        f"Each interval of a test result is a 95 % interval over seeds and test {findings.noun}s at once: it "
+        f"covers the chance in initial weights and shuffling, and that of these {findings.noun}s, which all "
+        "models share. One of a validation score is a 95 % Student t interval over seeds alone, its "
+        "differences paired by seed.",
+        *_deterministic(findings),
     ]
 
 
-def _deterministic(conclusion: Mapping[str, Any]) -> list[str]:
-    """Which models no seed changes, so that their intervals come from the images alone."""
-    found = [who for who in ("winner", "baseline") if conclusion[who]["is_deterministic"]]
+def _deterministic(findings: Findings) -> list[str]:
+    """Which models no seed changes, so that their intervals come from the inputs alone."""
+    found = [who for who in ("winner", "baseline") if findings.conclusion[who]["is_deterministic"]]
     if not found:
         return []
     return [
         f"No seed changes the {' or the '.join(found)}: every repeat answers alike, and the interval comes "
-        "from the images alone."
+        f"from the {findings.noun}s alone."
     ]
 
 
-def _bought(conclusion: Mapping[str, Any]) -> str:
+def _bought(findings: Findings) -> str:
+    conclusion = findings.conclusion
     before, after = (
         score("accuracy", conclusion[side]["test_accuracy"]["mean"]) for side in ("baseline", "winner")
     )
     difference = Interval(**conclusion["difference"])
-    over = f"{amount(conclusion['repeats'], 'seed')} and {amount(conclusion['num_test'], 'test image')}"
+    inputs = amount(conclusion["num_test"], f"test {findings.noun}")
+    over = f"{amount(conclusion['repeats'], 'seed')} and {inputs}"
     by = f"({change('accuracy', difference)} over {over})"
     if not difference.is_resolved:
         return (
@@ -227,15 +233,16 @@ def _search(arm: Arm) -> str:
     )
 
 
-def _duplicates(found: Mapping[str, Mapping[str, Any]]) -> str:
+def _duplicates(found: Mapping[str, Mapping[str, Any]], noun: str) -> str:
     places = [(f"within {split}", seen) for split, seen in found.get("within", {}).items()]
     for pair, seen in found.get("across", {}).items():
         first, _, second = pair.partition("/")
         places.append((f"of {second} also in {first}", seen))
     told = [
-        f"{seen['num_images']:,} {place}"
+        f"{seen[f'num_{noun}s']:,} {place}"
         + (f" ({seen['num_other_label']:,} under another label)" if seen.get("num_other_label") else "")
         for place, seen in places
-        if seen.get("num_images")
+        if seen.get(f"num_{noun}s")
     ]
-    return f"Images that appear twice: {', '.join(told)}." if told else "No image appears twice."
+    things = f"{noun.capitalize()}s"
+    return f"{things} that appear twice: {', '.join(told)}." if told else f"No {noun} appears twice."

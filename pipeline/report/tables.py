@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import pandas as pd
 
@@ -101,17 +100,21 @@ def classes(findings: Findings) -> Table:
         for row in winner
         if row in lowest
     ]
-    return [("Class", "Test images", "Baseline recall", f"Winner recall {RANGE}", "Winner precision"), *rows]
+    return [
+        ("Class", f"Test {findings.noun}s", "Baseline recall", f"Winner recall {RANGE}", "Winner precision"),
+        *rows,
+    ]
 
 
-def splits(card: Mapping[str, Any]) -> Table:
-    """How many images each split holds, and its smallest and largest class; empty where the card is bare."""
+def splits(findings: Findings) -> Table:
+    """How many inputs each split holds, and its smallest and largest class; empty where the card is bare."""
     rows = []
-    held = card.get("counts") or {}
+    held = findings.card.get("counts") or {}
     for split in (name for name in SPLITS if name in held):
         counts = [int(count) for count in held[split].values()]
         rows.append((split, *(f"{number:,}" for number in (sum(counts), min(counts), max(counts)))))
-    return [("Split", "Images", "In the smallest class", "In the largest class"), *rows] if rows else []
+    inputs = f"{findings.noun.capitalize()}s"
+    return [("Split", inputs, "In the smallest class", "In the largest class"), *rows] if rows else []
 
 
 def left_out(findings: Findings) -> list[str]:

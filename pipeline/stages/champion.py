@@ -122,7 +122,7 @@ def _requirements(model: Model) -> tuple[str, ...]:
 
 
 def _example(context: Context, model: Model) -> np.ndarray:
-    """A few raw training inputs, (3, ...), as the model's own library takes them: an estimator in rows."""
+    """A few training inputs as they are prepared, (3, ...); as scikit-learn takes them, in rows."""
     arrays = data.load(context.project.data(context.study.name), ("train",))["train"]
-    example = np.asarray(arrays.images[:3])
+    example = np.asarray(arrays.inputs[:3])
     return example if model.flavour == "keras" else example.reshape(len(example), -1)

@@ -142,8 +142,8 @@ class _Judge:
 
     def test(self, contender: Contender) -> TestResult:
         """Every repeat of a contender on the test split."""
-        images, labels = self._arrays
-        answers = [self.model(contender, repeat).predict(images) for repeat in range(len(contender.outcomes))]
+        inputs, labels = self._arrays
+        answers = [self.model(contender, repeat).predict(inputs) for repeat in range(len(contender.outcomes))]
         metric = self._bench.study.objective.metric.removeprefix("val_")
         labels = np.asarray(labels)
         surprises = [evaluation.losses(answer, labels) for answer in answers]
@@ -172,8 +172,9 @@ class _Judge:
         wrong = wrong[
             np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)
         ]
+        kind = self._bench.card.get("kind", "images")
         arrays: dict[str, np.ndarray] = {
-            "misclassified_images": np.asarray(self._arrays.images[wrong]),
+            f"misclassified_{kind}": np.asarray(self._arrays.inputs[wrong]),
             "misclassified_labels": test.labels[wrong],
             "misclassified_predicted": test.predicted[0][wrong],
             "predicted_by_winner": _small(test.predicted),

@@ -1,4 +1,4 @@
-"""predict: what the registered model says of images that nobody has labelled."""
+"""predict: what the registered model says of images or rows that nobody has labelled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import data
 from pipeline.errors import StoreError, printable
-from pipeline.files import digest
 from pipeline.records.project import Project
 from pipeline.records.rows import write_rows
 from pipeline.study import check_name
@@ -22,15 +23,15 @@ from pipeline.training import serving
 def predict(
     project: Project, name: str, sources: Sequence[str], number: int | None, output: Path | None
 ) -> Iterator[str]:
-    """A line for each image, its class and how probable the model holds it; with `output` a CSV file too.
+    """A line for each input, its class and how probable the model holds it; with `output` a CSV file too.
 
     Args:
-        sources: see `data.read_unlabelled`.
+        sources: see `data.read_unlabelled`, of features `data.read_rows`.
         number: the version; else the champion.
 
     Raises:
         StoreError: there is no such model, or its file is not the one that was registered, or is unsafe.
-        DataError: the images are not as the model learnt them.
+        DataError: the inputs are not as the model learnt them.
     """
     if output is not None and output.suffix != ".csv":
         raise StoreError.of("the output must be a .csv file.", output, "Write --output NAME.csv.", "predict")
@@ -39,23 +40,30 @@ def predict(
     where = f"model {name} version {chosen.version}"
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        classes, shape = _learnt(uri, chosen, folder, where)
-        images, names = data.read_unlabelled(sources, shape)
+        card = _learnt(uri, chosen, folder, where)
+        kind, classes = card.get("kind", "images"), card["classes"]
+        if kind == "images":
+            shape = tuple(card["arrays"]["train_images"]["shape"][1:])
+            inputs: NDArray[Any]
+            inputs, names = data.read_unlabelled(sources, shape, "encoding" in card)
+        else:
+            inputs, names = data.read_rows(sources, card["encoding"])
         path = fetch_model(uri, name, chosen, folder)
         try:
-            answers = serving.ask(path, images, len(classes), folder)
+            answers = serving.ask(path, inputs, len(classes), folder)
         except StoreError as error:
             raise error.at(where) from error
     best = answers.argmax(axis=1)
     probabilities = answers[np.arange(len(best)), best]
+    noun = data.KINDS[kind].noun
     rows = [
-        {"image": printable(image), "class": classes[index], "probability": float(probability)}
-        for image, index, probability in zip(names, best, probabilities, strict=True)
+        {noun: printable(name), "class": classes[index], "probability": float(probability)}
+        for name, index, probability in zip(names, best, probabilities, strict=True)
     ]
     if output is not None:
-        write_rows(output, ["image", "class", "probability"], rows)
+        write_rows(output, [noun, "class", "probability"], rows)
     for row in rows:
-        yield f"{row['image']}: {row['class']}  {row['probability']:.4f}"
+        yield f"{row[noun]}: {row['class']}  {row['probability']:.4f}"
 
 
 def _chosen(uri: str, name: str, number: int | None) -> Champion:
@@ -70,17 +78,17 @@ def _chosen(uri: str, name: str, number: int | None) -> Champion:
     return chosen
 
 
-def _learnt(uri: str, chosen: Champion, folder: Path, where: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The classes by label and the shape of an image, from the card of the data that the model learnt."""
+def _learnt(uri: str, chosen: Champion, folder: Path, where: str) -> dict[str, Any]:
+    """The card of the data that the model learnt."""
     sha256, card = "nothing", {}
     content = fetch_card(uri, chosen.run_id, folder).read_bytes()
     try:
         card = json.loads(content)
-        sha256 = digest({"arrays": card["arrays"], "classes": card["classes"]})
+        sha256 = data.content_sha256(card)
     except (ValueError, KeyError, TypeError, RecursionError):
         sha256 = "a damaged card"
     # What stands in a card that has this hash stood there when the data were prepared.
     if sha256 != chosen.tags.get("data_sha256"):
         advice = "Restore the artifacts, or run the confirm stage again."
         raise StoreError.of("the run's card.json must be that of the model's data.", sha256, advice, where)
-    return tuple(card["classes"]), tuple(card["arrays"]["train_images"]["shape"][1:])
+    return dict(card)

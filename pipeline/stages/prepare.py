@@ -1,4 +1,4 @@
-"""check: the study's plan.   prepare: raw images to train, val and test arrays with their card."""
+"""check: the study's plan.   prepare: raw data to train, val and test arrays with their card."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check(project: Project, name: str) -> tuple[Study, list[str]]:
 
     Raises:
         StudyError: with every problem of the file.
-        DataError: the images that lie on this machine are not as promised, as far as headers tell.
+        DataError: the data that lie on this machine are not as promised, as far as headers tell.
     """
     study, path = project.study(name), project.folder(name) / "plan.json"
     is_prepared = (project.data(name) / data.CARD).is_file()
@@ -44,16 +44,15 @@ def _known_raw(path: Path) -> str:
 
 
 def prepare(project: Project, name: str) -> dict[str, int]:
-    """Read, check and split the study's images; how many each split has.
+    """Read, check, split and encode the study's data; how many inputs each split has.
 
     Raises:
-        DataError: the images are not as promised; nothing is written then.
+        DataError: the data are not as promised; nothing is written then.
     """
     study = project.study(name)
     raw = data.read_raw(study.dataset, project.root)
-    source = study.dataset.name or study.dataset.npz or study.dataset.folder
-    with placed(str(source)):
-        splits = data.split(raw, study.split, study.seed)
-    card = {**data.describe(splits, raw), "name": source}
+    with placed(study.dataset.source):
+        splits, about = data.encoded(data.split(raw, study.split, study.seed), raw)
+    card = {**data.describe(splits, raw, about), "name": study.dataset.source}
     write_folder(project.data(name), lambda folder: data.save(splits, card, folder))
-    return dict(card["num_images"])
+    return {name: len(part.labels) for name, part in splits.items()}

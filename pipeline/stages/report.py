@@ -73,7 +73,9 @@ def _findings(project: Project, name: str) -> writing.Findings:
     check_count(folder / "confirm.csv", num_confirmed, "confirm", name)
     with whole(folder / "trials.csv", "search", name):
         trials, curves = read_table(study, folder / "trials.csv"), read_table(study, folder / "curves.csv")
-    mistakes = [_array(folder / "winner" / f"misclassified_{part}.npy", name) for part in PARTS]
+    # Of features there is nothing to be seen.
+    parts = PARTS if "kind" not in card else ()
+    mistakes = [_array(folder / "winner" / f"misclassified_{part}.npy", name) for part in parts]
     return writing.Findings(study, card, trials, curves, conclusion, list(zip(*mistakes, strict=True)))
 
 

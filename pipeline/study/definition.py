@@ -158,24 +158,31 @@ class Study:
 Direction = Literal["maximize", "minimize"]
 
 
+# Where a data card says how many inputs each split has, and of what shape; the second: of images.
+CARD_KEYS = (("num_rows", "input_shape"), ("num_images", "image_shape"))
+
+
 class DataShape(NamedTuple):
     """What is known of prepared data before they are opened.
 
     Attributes:
-        input_shape: of one input; (height, width, channels) for images.
+        input_shape: of one input; (height, width, channels) for images, (num_features,) for features.
         num_train, num_val: how many inputs these splits have.
+        kind: images (uint8, 0-255) or features (float32).
     """
 
     input_shape: tuple[int, ...]
     num_classes: int
     num_train: int
     num_val: int
+    kind: str = "images"
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Self:
         """What a data card says."""
-        sizes = card["num_images"]
-        return cls(tuple(card["image_shape"]), card["num_classes"], sizes["train"], sizes["val"])
+        kind = card.get("kind", "images")
+        sizes, shape = (card[key] for key in CARD_KEYS[kind == "images"])
+        return cls(tuple(shape), card["num_classes"], sizes["train"], sizes["val"], kind)
 
 
 class Learner(Protocol):

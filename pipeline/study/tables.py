@@ -51,6 +51,14 @@ def _values(table: dict[str, Any], info: ValidationInfo) -> dict[str, Value]:
     return {name: one.exact(table[name]) for name, one in known.items()}
 
 
+def _misplaced(key: str, given: list[str]) -> Problem | None:
+    """What is wrong with a key of [dataset] that belongs to another source than the given one."""
+    home = next((one for one, keys in SOURCES.items() if key in keys), key)
+    if home in given:
+        return None
+    return Problem(f"must stand beside {home} alone.", f"{key} beside {', '.join(given)}", f"Remove {key}.")
+
+
 def _start(value: Any, info: ValidationInfo) -> Any:
     if value == CENTRE:
         return value
@@ -66,29 +74,57 @@ def _admitted(entries: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     return entries
 
 
+Side = Annotated[int, Field(ge=1, le=4_096)]
 Values = Annotated[dict[str, Any], AfterValidator(_values)]
 
 
+# Where data come from, and what else may be said of each.
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "name": (),
+    "npz": (),
+    "folder": ("size",),
+    "csv": ("label", "numeric", "categorical", "drop", "split", "missing"),
+}
+
+
 class Dataset(Table):
-    """Where the images come from: a known name, or the user's own file or folder."""
+    """Where the data come from: a known name, or the user's own file or folder.
+
+    Attributes:
+        size: height and width that the pictures of a folder are brought to; without it they must be of one.
+        label, split: the columns of a CSV file that hold the classes and, where there is one, the split.
+        numeric, categorical, drop: columns of numbers, of words, and such as are not learnt from.
+        missing: "impute": the median or the most frequent word of train stands for an empty cell.
+    """
 
     name: str | None = Field(default=None, examples=["mnist-sample"])
     npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
     folder: str | None = Field(default=None, examples=["data/raw/mine"])
+    size: list[Side] | None = Field(default=None, min_length=2, max_length=2, examples=[[32, 32]])
+    csv: str | None = Field(default=None, examples=["data/raw/mine.csv"])
+    label: str | None = Field(default=None, examples=["species"])
+    numeric: list[str] | None = Field(default=None, examples=[["length"]])
+    categorical: list[str] | None = Field(default=None, examples=[["colour"]])
+    drop: list[str] | None = Field(default=None, examples=[["id"]])
+    split: str | None = Field(default=None, examples=["part"])
+    missing: Literal["impute"] | None = Field(default=None, examples=["impute"])
 
     @model_validator(mode="before")
     @classmethod
     def _one(cls, value: Any) -> Any:
         table = {"name": value} if isinstance(value, str) else value
-        if not isinstance(table, dict) or len(table) != 1:
-            must = f"must be a known name, or a table with one of {', '.join([*cls.model_fields][1:])}."
+        given = [key for key in SOURCES if key in table] if isinstance(table, dict) else []
+        # An unknown key is told as such.
+        if len(given) != 1 and not (isinstance(table, dict) and table.keys() - cls.model_fields):
+            must = f"must be a known name, or a table with one of {', '.join([*SOURCES][1:])}."
             advice = 'Write dataset = "mnist" or dataset = { npz = "data/raw/mine.npz" }.'
             raise TableError(Problem(must, "", advice))
+        _refuse((key, _misplaced(key, given)) for key in table if key in cls.model_fields)
         return table
 
     @model_validator(mode="after")
     def _findable(self) -> Self:
-        [(key, value)] = self.model_dump(exclude_none=True).items()
+        key, value = next((key, getattr(self, key)) for key in SOURCES if getattr(self, key) is not None)
         if key != "name" and not (value.strip() and value.isprintable()):
             advice = f'Write {key} = "data/raw/mine", for example.'
             raise TableError(Problem("must be a path.", as_toml(value), advice, key))
@@ -97,6 +133,27 @@ class Dataset(Table):
             advice = advice if re.search(r"[/\\.]", value) else nearest(value, DATASET_NAMES)
             raise TableError(Problem("unknown data set.", as_toml(value), advice))
         return self
+
+    @model_validator(mode="after")
+    def _columns(self) -> Self:
+        if self.csv is None:
+            return self
+        if self.label is None:
+            must, advice = (
+                "must be given: the column of the classes.",
+                'Write label = "species", for example.',
+            )
+            raise TableError(Problem(must, "nothing", advice, "label"))
+        named = [self.label, self.split, *(self.numeric or ()), *(self.categorical or ()), *(self.drop or ())]
+        if twice := [name for name in named if name is not None and named.count(name) > 1]:
+            must, advice = "a column must be named once.", "Keep one of its places."
+            raise TableError(Problem(must, as_toml(twice[0]), advice))
+        return self
+
+    @property
+    def source(self) -> str:
+        """Its name, or the path of its file or folder."""
+        return str(next(value for key in SOURCES if (value := getattr(self, key)) is not None))
 
 
 class Split(Table):

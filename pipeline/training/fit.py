@@ -22,7 +22,7 @@ from pipeline.training.program import Builder, Model, SeedOf, Shape
 from pipeline.training.surroundings import THREADS
 from pipeline.trial import Metrics, Trial
 
-Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Split = tuple[NDArray[Any], NDArray[np.int64]]
 
 # The batch size of validation moves no weight; larger is faster.
 VAL_BATCH_SIZE = 1_000
@@ -42,7 +42,8 @@ class Fit:
     """Trains trials with `model.fit`, side by side, none touching another's chance.
 
     Args:
-        train: images (num_images, height, width, channels), uint8, 0-255; labels (num_images,), int64.
+        train: images (num_images, height, width, channels), uint8, 0-255, or features (num_rows,
+            num_features), float32; labels (num_inputs,), int64.
         val: likewise.
     """
 

@@ -28,11 +28,11 @@ ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
 
 
-def ask(model_path: Path, images: NDArray[np.uint8], num_classes: int, folder: Path) -> NDArray[np.float64]:
+def ask(model_path: Path, images: NDArray[Any], num_classes: int, folder: Path) -> NDArray[np.float64]:
     """What the model in a `.keras` or `.skops` file answers.
 
     Args:
-        images: (num_images, height, width, channels), uint8, 0-255.
+        images: (num_images, height, width, channels), uint8, 0-255; or features (num_rows, num_features).
         folder: where the two processes may put their arrays.
 
     Returns:

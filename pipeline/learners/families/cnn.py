@@ -15,6 +15,7 @@ from pipeline.space import Configuration, Hyperparameter
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf, Shape
 
+INPUTS = ("images",)
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "hidden_layers": mlp.HYPERPARAMETERS["hidden_layers"],
     "hidden_units": mlp.HYPERPARAMETERS["hidden_units"],

@@ -1,4 +1,4 @@
-"""mlp: hidden layers of one width on flat pixels.
+"""mlp: hidden layers of one width on flat pixels, or on features.
 
 Source: its defaults are "TensorFlow 2 quickstart for beginners": Flatten, Dense 128 relu, Dense 10.
 """
@@ -16,6 +16,7 @@ from pipeline.space import Configuration, Hyperparameter
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf, Shape
 
+INPUTS = ("images", "features")
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "hidden_layers": Hyperparameter(int, 1, 0, 32),
     "hidden_units": Hyperparameter(int, 128, 1, 65_536),
@@ -32,7 +33,7 @@ DENSE = frozenset(
 
 
 def layers(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-    """From scaled images to features."""
+    """From scaled images, or standardised columns, to features."""
     import keras
 
     yield keras.layers.Flatten(name="flat")
@@ -71,7 +72,7 @@ def _is_normalised(configuration: Configuration) -> bool:
 
 
 def multiply_adds(configuration: Configuration, shape: Shape) -> tuple[int, int]:
-    """What these layers cost for one image, and how many features they give."""
+    """What these layers cost for one input, and how many features they give."""
     units = [int(configuration["hidden_units"])] * int(configuration["hidden_layers"])
     widths = [prod(shape), *units]
     return sum(a * b for a, b in pairwise(widths)), widths[-1]

@@ -14,6 +14,7 @@ from pipeline.space import Configuration, Hyperparameter
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf, Shape
 
+INPUTS = ("images",)
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "cell": Hyperparameter(str, "lstm", words=("lstm", "gru")),
     "recurrent_units": Hyperparameter(int, 128, 1, 8_192),

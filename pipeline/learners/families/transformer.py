@@ -15,6 +15,7 @@ from pipeline.space import Configuration, Hyperparameter
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf, Shape
 
+INPUTS = ("images",)
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "patch": Hyperparameter(int, 4, 1, 512),
     "width": Hyperparameter(int, 64, 1, 8_192),

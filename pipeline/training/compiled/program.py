@@ -67,7 +67,8 @@ class Compiled:
     """Trains trials an epoch a call, side by side, none touching another's chance.
 
     Args:
-        train: images (num_images, height, width, channels), uint8, 0-255; labels (num_images,), int64.
+        train: images (num_images, height, width, channels), uint8, 0-255, or features (num_rows,
+            num_features), float32; labels (num_inputs,), int64.
         val: likewise.
         slots: how many networks of one shape train in one call; above 1 on JAX alone.
     """

@@ -228,7 +228,8 @@ def _epochs(
 
 
 def _logits(variables: list[Any], activation: str, pixels: Any, numbers: Any, dropped: Any) -> Any:
-    hidden = pixels.astype(jnp.float32) * (1 / 255)
+    hidden = pixels.astype(jnp.float32)
+    hidden = hidden * (1 / 255) if pixels.dtype == jnp.uint8 else hidden
     *inner, (kernel, bias) = zip(variables[::2], variables[1::2], strict=True)
     for layer, (inner_kernel, inner_bias) in enumerate(inner):
         hidden = ACTIVATIONS[activation](hidden @ inner_kernel + inner_bias)

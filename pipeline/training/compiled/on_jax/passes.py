@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.trial import Metrics
 
-Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Split = tuple[NDArray[Any], NDArray[np.int64]]
 # The summed loss of a batch, float32, and how many of its images are right, int32.
 Judged = tuple[Any, Any]
 # The summed loss and the number of right images, first of train, then of val.
@@ -33,11 +33,11 @@ class Resident:
     """Both splits, on the device for good.
 
     Attributes:
-        images: (num_images, height * width * channels), uint8, 0-255.
+        images: (num_images, height * width * channels), uint8, 0-255; or features (num_rows, num_features).
         labels: (num_images,), int32.
         val_images, val_labels: likewise, filled up with zeros to whole batches.
         num_val: how many of val's images are real.
-        shape: (height, width, channels).
+        shape: of one input, (height, width, channels) of an image.
     """
 
     images: Any
@@ -45,7 +45,7 @@ class Resident:
     val_images: Any
     val_labels: Any
     num_val: int = field(metadata={"static": True})
-    shape: tuple[int, int, int] = field(metadata={"static": True})
+    shape: tuple[int, ...] = field(metadata={"static": True})
 
     @classmethod
     def of(cls, train: Split, val: Split) -> Resident:
@@ -59,8 +59,7 @@ class Resident:
             jnp.asarray(np.pad(val_flat, ((0, missing), (0, 0)))),
             jnp.asarray(np.pad(val[1], (0, missing)), jnp.int32),
         )
-        height, width, channels = train[0].shape[1:]
-        return cls(*arrays, num_val, (height, width, channels))
+        return cls(*arrays, num_val, train[0].shape[1:])
 
 
 def train(resident: Resident, order: Any, batch_size: int, state: Any, step: Step) -> tuple[Any, Judged]:

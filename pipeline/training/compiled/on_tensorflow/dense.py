@@ -159,7 +159,8 @@ def _epoch(
 
 
 def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:
-    hidden = tf.cast(tf.reshape(pixels, (-1, pixels.shape[1:].num_elements())), tf.float32) * (1 / 255)
+    hidden = tf.cast(tf.reshape(pixels, (-1, pixels.shape[1:].num_elements())), tf.float32)
+    hidden = hidden * (1 / 255) if pixels.dtype == tf.uint8 else hidden
     *inner, (kernel, bias) = zip(variables[::2], variables[1::2], strict=True)
     for layer, (inner_kernel, inner_bias) in enumerate(inner):
         hidden = ACTIVATIONS[activation](tf.nn.bias_add(tf.matmul(hidden, inner_kernel), inner_bias))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.trial import Metrics
 
-Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Split = tuple[NDArray[Any], NDArray[np.int64]]
 # The summed loss of a batch, float32, and how many of its images are right, int64.
 Judged = tuple[Any, Any]
 # The summed loss and the number of right images, first of train, then of val.
@@ -30,9 +30,9 @@ class Resident:
     """Both splits, on the device for good.
 
     Attributes:
-        words: train images, eight pixels in each int64, (num_images, num_words).
+        words: train images, eight pixels in each int64, (num_images, num_words); or features as they are.
         labels: (num_images,), int64.
-        val_images: (num_images, height, width, channels), uint8, 0-255.
+        val_images: (num_images, height, width, channels), uint8, 0-255; or features as they are.
         val_labels: likewise.
     """
 
@@ -44,10 +44,13 @@ class Resident:
     @classmethod
     def of(cls, train: Split, val: Split) -> Resident:
         """Both splits, copied to the device."""
-        return cls(tf.constant(_words(train[0])), *(tf.constant(array) for array in (train[1], *val)))
+        words = _words(train[0]) if train[0].dtype == np.uint8 else train[0]
+        return cls(tf.constant(words), *(tf.constant(array) for array in (train[1], *val)))
 
     def pixels(self, rows: Any) -> Any:
-        """Train images by their indices (batch,): (batch, height, width, channels), uint8."""
+        """Train inputs by their indices (batch,), images as (batch, height, width, channels), uint8."""
+        if self.val_images.dtype != tf.uint8:
+            return tf.gather(self.words, rows)
         shape = self.val_images.shape[1:]
         size = shape.num_elements()
         words = tf.gather(self.words, rows)
