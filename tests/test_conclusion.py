@@ -87,6 +87,14 @@ def test_the_difference_is_over_seeds_and_inputs():
     assert found["difference"]["mean"] == 0.375
 
 
+@pytest.mark.parametrize("is_maximized", [True, False])
+def test_a_metric_of_ones_own_is_judged_by_accuracy(is_maximized):
+    """Test has no such metric; whichever way the search went, more accuracy is better."""
+    judged = concluded(is_maximized=is_maximized)["judged"]
+    assert (judged["metric"], judged["winner"]) == ("test_accuracy", [1.0, 0.75])
+    assert judged["gain"]["mean"] == 0.375
+
+
 def test_a_model_that_no_seed_changes_is_said_to_be_one():
     """Every repeat answers alike, to the last bit of its loss: the inputs alone give its interval."""
     same = TestResult(LABELS, [LABELS, LABELS], [np.full(4, 0.1)] * 2)

@@ -203,7 +203,7 @@ def declared(tables: Mapping[str, Any], of_training: Sequence[str] = ()) -> dict
     for name in dict.fromkeys([*space, *baseline, *fixed, *_table(tables, "compare")]):
         if name not in found and name not in ("engine", "sampler", "pruner"):
             entry = space.get(name)
-            written = next((KINDS[kind] for kind in KINDS if isinstance(entry, dict) and kind in entry), None)
+            written = _kind(entry) if isinstance(entry, dict) else None
             found[name] = Hyperparameter(written, _default(name, baseline, fixed))
     return found
 
@@ -213,6 +213,14 @@ def _objective(tables: Mapping[str, Any]) -> dict[str, Direction]:
     ways: tuple[Direction, Direction] = ("maximize", "minimize")
     named = {way: _table(tables, "objective").get(way) for way in ways}
     return {metric: way for way, metric in named.items() if isinstance(metric, str)}
+
+
+def _kind(entry: Mapping[str, Any]) -> type[int] | type[float] | None:
+    """The kind of numbers that an entry of [space] holds; a choice may hold text."""
+    choice = entry.get("choice")
+    if isinstance(choice, list) and all(type(value) in (int, float) for value in choice):
+        return float if any(isinstance(value, float) for value in choice) else None
+    return next((KINDS[kind] for kind in KINDS if kind in entry), None)
 
 
 def _default(name: str, *tables: Mapping[str, Any]) -> Value | None:

@@ -141,14 +141,18 @@ def _imported(path: Path, folders: tuple[Path, ...]) -> Iterator[Path]:
     """The files below the folders that a file's import statements may load."""
     for node in ast.walk(_tree(path)):
         names: list[str] = []
+        places = folders
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             names = [module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)]
+            if node.level:
+                # So many packages up, this file's own being the first.
+                places = (path.parents[min(node.level, len(path.parents)) - 1],)
         for name in filter(None, names):
             # As Python does, take it from the first folder that has it.
-            yield from next(filter(None, (_files(folder, name.split(".")) for folder in folders)), [])
+            yield from next(filter(None, (_files(folder, name.split(".")) for folder in places)), [])
 
 
 def _files(folder: Path, parts: list[str]) -> list[Path]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StoreError
-from pipeline.files import read_json, write_json
+from pipeline.files import digest, read_json, write_json
 from pipeline.records import fingerprint
 from pipeline.records.fingerprint import difference
 from pipeline.records.ledger import Ledger
 from pipeline.records.project import Project
 from pipeline.trial import Outcome
+
+# What may stand in the name of a record's folder.
+PLAIN, UNFIT = re.compile(r"\w[\w.+-]{0,63}", re.ASCII), re.compile(r"[^\w.+-]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,11 @@ class Task:
 
     def folder_name(self, key: str) -> str:
         """What the folder of its record is called."""
-        return "-".join(filter(None, (self.stage, self.arm, key)))
+        arm = self.arm
+        if arm and not PLAIN.fullmatch(arm):
+            # Each value of a choice may name an arm; not each may name a folder.
+            arm = f"{UNFIT.sub('_', arm)[:40]}.{digest(arm)[:8]}"
+        return "-".join(filter(None, (self.stage, arm, key)))
 
     def as_dict(self) -> dict[str, Any]:
         """What its record keeps of it; the tables are among the facts."""
@@ -61,10 +69,10 @@ DONE = "done.json"
 RESTORE = "Restore it from a copy, or remove it: the record beside it stays."
 
 
-def finish(folder: Path, num_trials: int, num_outcomes: int, elapsed_seconds: float) -> None:
-    """Note that a run of this stage, of `num_trials` at most, has come to its end."""
-    done = {"num_trials": num_trials, "num_outcomes": num_outcomes, "elapsed_seconds": elapsed_seconds}
-    write_json(folder / DONE, done)
+def finish(folder: Path, num_trials: int, numbers: Sequence[int], elapsed_seconds: float) -> None:
+    """Note that a run of this stage, of `num_trials` at most, has come to its end with these trials."""
+    done = {"num_trials": num_trials, "numbers": sorted(numbers), "elapsed_seconds": elapsed_seconds}
+    write_json(folder / DONE, {**done, "num_outcomes": len(numbers)})
 
 
 def is_finished(folder: Path) -> bool:
@@ -152,9 +160,12 @@ class Recorded:
     @property
     def told(self) -> list[Outcome] | None:
         """The outcomes that result files were written from, by number; None where that cannot be told."""
-        numbers = [number for number in sorted(self.outcomes) if number < self.done.get("num_trials", 0)]
+        below = [number for number in sorted(self.outcomes) if number < self.done.get("num_trials", 0)]
+        # Fewer than are recorded where the study has less patience now; earlier versions note a count alone.
+        numbers = self.done.get("numbers", below)
         is_known = bool(self.done) and len(numbers) == self.done.get("num_outcomes")
-        return [self.outcomes[number] for number in numbers] if is_known else None
+        is_there = is_known and all(number in self.outcomes for number in numbers)
+        return [self.outcomes[number] for number in numbers] if is_there else None
 
 
 def folders(project: Project, name: str) -> list[Path]:

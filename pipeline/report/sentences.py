@@ -98,7 +98,8 @@ def method(findings: Findings) -> list[str]:
     each = ", and the best of each arm" if study.compared else ""
     seeds = amount(findings.conclusion["repeats"], "fresh seed")
     if study.compared and study.compared[0] == "model":
-        models = f"models {' and '.join(str(value) for value in study.compared[1])}"
+        *others, last = (str(value) for value in study.compared[1])
+        models = f"models {', '.join(others)} and {last}" if others else f"model {last}"
     else:
         models = "a searched model" if "model" in study.space.names else f"model {study.model}"
     return [

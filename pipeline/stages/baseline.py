@@ -32,10 +32,11 @@ def baseline(project: Project, name: str) -> Result:
 def files_of(study: Study, outcomes: Iterable[Outcome]) -> dict[str, str]:
     """The stage's result files by name: what stands in each."""
     outcomes, metrics = list(outcomes), study.learner.metrics
-    rows = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one, metrics)]
+    rows = [_row(one, metrics) for one in outcomes]
+    curves = [row for one in outcomes for row in curve_rows({"repeat": one.trial.number}, one, metrics)]
     return {
-        "baseline.csv": as_csv(["repeat", "state", "epochs", *metrics], map(_row, outcomes)),
-        "baseline-curves.csv": as_csv(["repeat", "epoch", *metrics], rows),
+        "baseline.csv": as_csv(["repeat", "state", "epochs", *metrics], rows),
+        "baseline-curves.csv": as_csv(["repeat", "epoch", *metrics], curves),
     }
 
 
@@ -59,6 +60,7 @@ def trained(context: Context) -> Result:
     return run(context, task, Listed(trials), context.rules(study.search.parallel))
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
+def _row(outcome: Outcome, metrics: Iterable[str]) -> dict[str, object]:
     row = {"repeat": outcome.trial.number, "state": outcome.state, "epochs": len(outcome.curve)}
-    return {**row, **outcome.metrics}
+    # A loop of the user's own may report more than the study asks for.
+    return {**row, **{name: outcome.metrics.get(name) for name in metrics}}

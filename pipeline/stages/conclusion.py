@@ -71,7 +71,7 @@ class TestResult:
         labels: (num_inputs,), int64, the true classes.
         predicted: for each repeat (num_inputs,), int64, the classes that it answers.
         surprises: for each repeat (num_inputs,), float64, the cross-entropy of each answer, in nats.
-        metric: the objective's on test, by which the winner is judged.
+        metric: the objective's on test, by which the winner is judged, or accuracy.
     """
 
     __test__ = False  # pytest: this is no test
@@ -83,9 +83,9 @@ class TestResult:
 
     @property
     def scores(self) -> list[float]:
-        """The objective's metric, a repeat each; accuracy where test has no such metric."""
+        """The metric, a repeat each."""
         if self.metric == "loss":
-            return list(self.losses)
+            return self.losses
         if self.metric in OF_CLASSES:
             return [OF_CLASSES[self.metric](self.labels, classes) for classes in self.predicted]
         return self.accuracies
@@ -109,8 +109,7 @@ class TestResult:
         """What each repeat gives for each input, (num_repeats, num_inputs): its means are the metric's."""
         if metric == "loss":
             return np.stack(self.surprises)
-        known = metric if metric in OF_CLASSES else "accuracy"
-        return np.stack([statistics.per_input(known, self.labels, one) for one in self.predicted])
+        return np.stack([statistics.per_input(metric, self.labels, one) for one in self.predicted])
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """Accuracy, loss, confusion summed over repeats, precision and recall per class."""
@@ -163,7 +162,9 @@ def conclude(
     """Everything that the report says, as a JSON value; the winner comes first in `order`."""
     is_maximized = context.study.objective.is_maximized
     classes = context.card["classes"]
-    tests, metric, sign = (winner_test, baseline_test), winner_test.metric, 1 if is_maximized else -1
+    tests, metric = (winner_test, baseline_test), winner_test.metric
+    # Of what is measured on test the loss alone is better where it is smaller.
+    sign = -1 if metric == "loss" else 1
     rights = [test.per_input() for test in tests]
     scores = [sign * test.per_input(metric) for test in tests]
     difference, gain = (statistics.crossed_interval(a, b) for a, b in (rights, scores))

@@ -155,7 +155,8 @@ def run(
         )
         outcomes = loop.run()
         keeper.flush()
-    recorded.finish(folder, task.num_trials, len(outcomes), watch.elapsed())
+    numbers = [outcome.trial.number for outcome in outcomes]
+    recorded.finish(folder, task.num_trials, numbers, watch.elapsed())
     return Result(sorted(outcomes, key=lambda outcome: outcome.trial.number), folder, key)
 
 

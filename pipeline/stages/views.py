@@ -60,10 +60,11 @@ def names(task: Task) -> tuple[str, ...]:
 
 
 def owed(project: Project, name: str) -> list[tuple[Recorded, str]]:
-    """The records, each with a view of which nobody has seen that it has all."""
+    """The records, each with a view of which nobody has seen that it has all; one that is empty owes none."""
     return [
         (one, view)
         for one in readable(project, name)
+        if one.outcomes or one.done
         for view in names(one.task)
         if not _mark(one.folder, view).exists()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,13 @@ from pipeline.study.messages import unknown
 from pipeline.study.tables import PRUNERS, SAMPLERS, Compared
 
 NEVER_SEARCHED = ("epochs",)
+# Of the result tables, beside hyperparameters and the metrics of an epoch.
+COLUMNS = (
+    *("arm", "number", "state", "score", "reason", "repeat", "epoch", "role", "test_accuracy", "test_loss"),
+    *("loss", "accuracy", "val_loss", "val_accuracy"),
+)
+# What MLflow takes for a name of a parameter or a metric.
+NAME = re.compile(r"[^\W\d][\w.-]{0,99}")
 # What [compare] may name beside a hyperparameter.
 COMPARABLE: Mapping[str, Hyperparameter] = {
     "engine": Hyperparameter(str, None, words=tuple(SAMPLERS)),
@@ -66,6 +74,12 @@ def _names(draft: Draft) -> Iterator[Problem]:
     for where, table in given.items():
         for name in [name for name in table if name not in known]:
             yield unknown(name, known, f"{where} {as_key(name)}", known, "unknown hyperparameter.")
+    for name in [name for name in known if name in COLUMNS or name in draft.study.learner.metrics]:
+        must, advice = "must not be called as a column of the result tables is.", "Rename it."
+        yield Problem(must, name, advice, as_key(name))
+    for name in [name for name in known if not NAME.fullmatch(name)]:
+        must = "the name of a hyperparameter must be letters, digits, _ . and -, and begin with a letter."
+        yield Problem(must, name, "Rename it.", as_key(name))
     if "model" in draft.tables["fixed"]:
         advice = "Write it at the top of the file instead: model = ..."
         yield Problem("must be given once, for the whole study.", "model", advice, "[fixed] model")
@@ -76,6 +90,9 @@ def _objective(draft: Draft) -> Iterator[Problem]:
     metric, direction = objective.metric, metrics.get(objective.metric)
     written = as_toml(draft.tables["objective"])
     on_val = [name for name in metrics if f"val_{name}" not in metrics]
+    if not NAME.fullmatch(metric):
+        must = "the name of a metric must be letters, digits, _ . and -, and begin with a letter."
+        yield Problem(must, written, "Rename it.", where)
     if direction is None:
         must = "must name a metric that the model reports."
         yield Problem(must, written, nearest(metric, on_val), where)
@@ -243,6 +260,13 @@ def _engines(draft: Draft) -> Iterator[Problem]:
     if "keras_tuner" in engines and draft.study.search.start_with:
         must, advice = "start_with needs the engine optuna.", 'Drop start_with, or set engine = "optuna".'
         yield Problem(must, "keras_tuner", advice, "[search] start_with")
+    for entry in draft.study.space if "keras_tuner" in engines else ():
+        values = entry.values.values if isinstance(entry.values, Choice) else ()
+        if len({type(value) for value in values}) > 1:
+            must = "a choice of keras_tuner must hold values of one kind."
+            yield Problem(
+                must, ", ".join(map(as_toml, values)), "Write all as text.", f"[space] {entry.name}"
+            )
     learning = {sampler or SAMPLERS[engine][0] for engine in engines for sampler in samplers}
     if draft.study.search.start_from and learning != {"tpe"}:
         must, advice = "start_from needs the sampler tpe: no other learns from other trials.", "Drop it."

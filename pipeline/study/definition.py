@@ -134,7 +134,11 @@ class Study:
         }
         return {
             "prepare": {**where, "split": self.split.model_dump()},
-            "baseline": {**train, "repeats": self.confirm.repeats, **self.baseline.configuration},
+            "baseline": {
+                **train,
+                "repeats": self.confirm.repeats,
+                "configuration": dict(self.baseline.configuration),
+            },
             "search": {
                 **train,
                 "space": space,

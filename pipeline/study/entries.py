@@ -80,6 +80,10 @@ class ChoiceEntry(_Entry):
         exact = () if wrong else self.values(known).values
         if len(set(exact)) < len(exact):
             yield Problem("choice must not repeat a value.", "", "Remove what stands there twice.")
+        # In result tables a value is what it is written as, and an empty cell is none.
+        elif len({str(value) for value in exact}) < len(exact) or "" in exact:
+            must = "choice must hold values that differ as text, none of them empty."
+            yield Problem(must, "", "Rename a value.")
 
 
 class FloatEntry(_Entry):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -154,13 +155,20 @@ def entry_of(outcome: Outcome, facts: StageFacts, name: str = "", prefix: str = 
     )
 
 
+# What no name of a metric may have.
+UNFIT = re.compile(r"[^\w.\- /]")
+
+
 def _points(outcome: Outcome, prefix: str) -> Iterator[Point]:
     # A trial that diverged after a good epoch must not be on top of the list that a person sorts.
     prefix = f"failed_{prefix}" if outcome.state == "failed" else prefix
     num_epochs = len(outcome.curve)
     for epoch, metrics in enumerate(outcome.curve, start=1):
         for metric, value in metrics.items():
-            yield Point(f"{prefix}{metric}", value, epoch, outcome.seconds * epoch / num_epochs)
+            # A loop of the user's own may report under names that MLflow does not take.
+            yield Point(
+                f"{prefix}{UNFIT.sub('_', metric)}", value, epoch, outcome.seconds * epoch / num_epochs
+            )
     if outcome.score is not None:
         yield Point(f"{prefix}score", outcome.score, num_epochs, outcome.seconds)
     yield Point("seconds", outcome.seconds, num_epochs, outcome.seconds)
