@@ -95,7 +95,9 @@ def repro(context: click.Context, name: str | None) -> None:
     from pipeline.stages.repro import repro as run
 
     project = _project()
-    for each in [name] if name else project.listed():
+    if not (names := [name] if name else project.listed()):
+        click.echo("params.yaml lists no study. Make one: study new NAME")
+    for each in names:
         stages = {str(verb.name): partial(context.invoke, verb, name=each) for verb in STAGES}
         run(project, each, stages, lambda line: click.echo(line, err=True))
 

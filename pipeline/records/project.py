@@ -30,12 +30,16 @@ class Project:
         Raises:
             StudyError: the folder is no project.
         """
-        root = Path.cwd()
+        try:
+            root = Path.cwd()
+        except OSError as error:
+            must, advice = "must be run in a folder that is there.", "Change to the project's folder."
+            raise StudyError.of(must, error.strerror, advice, "study") from error
         if not (root / "studies").is_dir():
             raise StudyError.of(
                 "must be run in the folder that holds studies/.",
                 str(root),
-                "Change to the project's folder.",
+                "Change to the project's folder, or make one here: study init",
                 "study",
             )
         return cls(root)

@@ -73,7 +73,7 @@ def _text(path: Path, name: str) -> str:
         raise StudyError.of("a study file must be UTF-8 text.", error, "Save it as UTF-8.") from error
     except FileNotFoundError as error:
         others = sorted(file.parent.name for file in path.absolute().parent.parent.glob("*/study.toml"))
-        advice = f"{nearest(name, others)} For a new study run: study new {name}"
+        advice = f"{nearest(name, others)} " * bool(others) + f"For a new study run: study new {name}"
         raise StudyError.of("the study file must be there.", "no such file", advice) from error
     except OSError as error:
         must, advice = "the study file must be readable.", "Mend its path or its permissions."
