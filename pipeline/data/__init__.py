@@ -13,7 +13,7 @@ from pipeline.data.encoding import encoded
 from pipeline.data.sources import DATASETS, examine_raw, read_raw
 from pipeline.data.splitting import split
 from pipeline.data.store import CARD, load, load_card, save
-from pipeline.data.unlabelled import read_rows, read_unlabelled
+from pipeline.data.unlabelled import read_rows, read_tokens, read_unlabelled
 
 __all__ = [
     "CARD",
@@ -32,6 +32,7 @@ __all__ = [
     "load_card",
     "read_raw",
     "read_rows",
+    "read_tokens",
     "read_unlabelled",
     "save",
     "split",

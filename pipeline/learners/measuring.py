@@ -169,7 +169,7 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
 def _num_weights(model: Mapping[str, Any], configuration: Configuration, data: DataShape) -> int:
     from pipeline.learners import again
 
-    built = again(model).build(configuration, data.input_shape, data.num_classes, lambda _: 1)
+    built = again(model).given(data).build(configuration, data.input_shape, data.num_classes, lambda _: 1)
     return int(built.count_params())
 
 
@@ -270,6 +270,8 @@ def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
     shape = (NUM_TRIED, *one.data.input_shape)
     if one.data.kind == "images":
         inputs: Any = generator.integers(0, 256, shape, dtype=np.uint8)
+    elif one.data.kind == "tokens":
+        inputs = generator.integers(1, one.data.vocabulary, shape, dtype=np.int32)
     else:
         inputs = generator.standard_normal(shape, dtype=np.float32)
     labels = generator.integers(0, one.data.num_classes, NUM_TRIED)
