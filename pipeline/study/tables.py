@@ -24,7 +24,7 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
     "optuna": ("tpe", "random", "grid", "qmc"),
     "keras_tuner": ("bayesian", "random", "hyperband", "grid"),
 }
-DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
+DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits", "cifar10")
 PRUNERS: tuple[str, ...] = get_args(PrunerName)
 CENTRE = "centre"
 
