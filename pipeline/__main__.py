@@ -92,14 +92,12 @@ def import_space(hypermodel: str, name: str | None) -> None:
 @click.pass_context
 def repro(context: click.Context, name: str | None) -> None:
     """Run what is due of one study, or of all in params.yaml, without DVC: the same records and results."""
-    from pipeline.stages.repro import repro as run
+    from pipeline.stages import repro as stage
 
     project = _project()
-    if not (names := [name] if name else project.listed()):
-        click.echo("params.yaml lists no study. Make one: study new NAME")
-    for each in names:
+    for each in stage.wanted(project, name, click.echo):
         stages = {str(verb.name): partial(context.invoke, verb, name=each) for verb in STAGES}
-        run(project, each, stages, lambda line: click.echo(line, err=True))
+        stage.repro(project, each, stages, lambda line: click.echo(line, err=True))
 
 
 @cli.command()

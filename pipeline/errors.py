@@ -70,14 +70,16 @@ class StudyError(PipelineError):
 
 
 class ModelError(StudyError):
-    """A user's own model raised: its traceback, from the first line of the user's on. Mend that file."""
+    """A user's own file raised: its traceback, from the first line of the user's on. Mend that file."""
 
-    def __init__(self, quoted: str) -> None:
+    def __init__(
+        self, quoted: str, what: str = "The model of the study could not be built and trained"
+    ) -> None:
         super().__init__(Problem("the model must be built and trained.", quoted, "Mend it.", "model"))
-        self._quoted = quoted
+        self._quoted, self._what = quoted, what
 
     def __str__(self) -> str:
-        return f"The model of the study could not be built and trained:\n\n{self._quoted}"
+        return f"{self._what}:\n\n{self._quoted}"
 
 
 class DataError(PipelineError):

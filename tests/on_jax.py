@@ -12,6 +12,7 @@ import pytest
 from fakes import DEFAULTS
 
 from pipeline.learners.networks import NETWORKS, Networks
+from pipeline.study import DataShape
 from pipeline.training import THREADS
 from pipeline.training.fit import compile_as_configured
 from pipeline.training.framework import set_up
@@ -286,4 +287,14 @@ def test_features_are_trained_as_they_are():
     first, second = (
         trained(program(NETWORKS, *splits, NUM_CLASSES, 7), trial, 2) for program in (Fit, Compiled)
     )
+    assert first == pytest.approx(second, abs=1e-5)
+
+
+def test_tokens_are_trained_as_fit_trains_them():
+    """Rows of int32, a token twice in a batch."""
+    tokens, labels = np.repeat(np.arange(1, 7, dtype=np.int32)[:, None], 4, axis=1), np.arange(6) % 2
+    builder = NETWORKS.given(DataShape((4,), 2, 6, 6, "tokens", 7))
+    trial = a_trial(model="transformer", width=4, depth=1, batch_size=4)
+    arguments = (builder, (tokens, labels), (tokens, labels), 2, 7)
+    first, second = (trained(program(*arguments), trial, 2) for program in (Fit, Compiled))
     assert first == pytest.approx(second, abs=1e-5)

@@ -26,7 +26,7 @@ def study(
 ) -> Iterator[Study]:
     """A function that runs `study` with words in the project; its exit code, and all that it said."""
     monkeypatch.chdir(project)
-    for name in (*FOREIGN, "STUDY_RAW_MNIST", "STUDY_RAW_FASHION_MNIST"):
+    for name in (*FOREIGN, "STUDY_RAW_MNIST", "STUDY_RAW_FASHION_MNIST", "STUDY_RAW_CIFAR10"):
         monkeypatch.delenv(name, raising=False)
     before = signal.getsignal(signal.SIGTERM)
 

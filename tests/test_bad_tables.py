@@ -19,6 +19,7 @@ __all__ = ["study"]
 
 CHANCE = np.random.default_rng(0)
 ROWS, LABELS = CHANCE.normal(size=(24, 3)).astype(np.float32), np.arange(24) % 3
+TOKENS = np.stack([1 + np.arange(24), np.arange(24) % 2], axis=1).astype(np.int32)
 HEADER = "length,colour,species"
 LINES = [f"{index / 7},{'red' if index % 5 else 'blue'},{'abc'[index % 3]}" for index in range(24)]
 CSV = "\n".join([HEADER, *LINES])
@@ -27,6 +28,12 @@ CSV = "\n".join([HEADER, *LINES])
 def rows(raw: Path, features: np.ndarray = ROWS, labels: np.ndarray = LABELS, **others: np.ndarray) -> str:
     """An archive of features."""
     np.savez(raw / "mine.npz", features=features, labels=labels, **others)
+    return '{ npz = "data/raw/mine.npz" }'
+
+
+def tokens(raw: Path, array: np.ndarray) -> str:
+    """An archive of tokens."""
+    np.savez(raw / "mine.npz", tokens=array, labels=LABELS)
     return '{ npz = "data/raw/mine.npz" }'
 
 
@@ -43,6 +50,7 @@ def swapped(old: str, new: str, more: str = "") -> Callable[[Path], str]:
 
 
 FIRST = LINES[0]
+FILLED = swapped("3.0,", ",", ', missing = "impute"')
 MISTAKES: dict[str, tuple[Callable[[Path], str], str]] = {
     "features as float64": (lambda raw: rows(raw, ROWS.astype("f8")), "features: must be float32."),
     "features with nan": (lambda raw: rows(raw, ROWS * np.nan), "Received: 72 that are not, the first nan"),
@@ -54,6 +62,15 @@ MISTAKES: dict[str, tuple[Callable[[Path], str], str]] = {
         lambda raw: rows(raw, images=ROWS),
         "must hold images, labels and perhaps split, each once.\nReceived: 'features'.",
     ),
+    "tokens as int64": (lambda raw: tokens(raw, TOKENS.astype("i8")), "tokens: must be int32."),
+    "tokens as floats": (lambda raw: tokens(raw, TOKENS / 2), "tokens: must be int32.\nReceived: dtype f"),
+    "negative tokens": (lambda raw: tokens(raw, TOKENS - 2), "tokens must not be negative: 0 is padding."),
+    "padding alone": (
+        lambda raw: tokens(raw, TOKENS * (np.arange(24) != 5)[:, None].astype(np.int32)),
+        "a row must have a token that is not 0.\nReceived: tokens[5] is padding alone.",
+    ),
+    "padding first": (lambda raw: tokens(raw, TOKENS[:, ::-1]), 'tokens after a 0. Pad with padding="post".'),
+    "tokens of one axis": (lambda raw: tokens(raw, TOKENS[:, 0]), "tokens must be (num_rows, length)."),
     "no such label": (
         lambda raw: cells(raw, label="specie"),
         "label: must name a column of the file.\n"
@@ -125,7 +142,7 @@ def test_tables_without_a_mistake_are_taken(project: Path, study: Study) -> None
     """So each refusal above is for its own mistake; what the first line shows is told by check already."""
     raw = project / "data/raw"
     raw.mkdir(parents=True)
-    for index, make in enumerate((rows, cells, swapped("3.0,", ",", ', missing = "impute"'))):
+    for index, make in enumerate((rows, lambda raw: tokens(raw, TOKENS), cells, FILLED)):
         write_study(project, f"good-{index}", TINY.replace('"digits"', make(raw)))
         assert study("prepare", f"good-{index}")[0] == 0
     write_study(project, "bad", TINY.replace('"digits"', cells(raw, label="specie")))

@@ -72,7 +72,7 @@ def test_what_is_saved_is_loaded(prepared):
     _, splits, folder = prepared
     test = load(folder, ("test",))["test"]
     np.testing.assert_array_equal(test.inputs, splits.test.inputs)
-    assert DataShape.of(card_of(folder)) == ((3,), 2, 26, 6, "features")
+    assert DataShape.of(card_of(folder)) == DataShape((3,), 2, 26, 6, "features")
 
 
 def test_a_model_is_asked_in_the_encoding_of_its_card(prepared, tmp_path):

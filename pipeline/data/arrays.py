@@ -38,6 +38,7 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "images": Kind("image", np.dtype(np.uint8)),
     "features": Kind("row", np.dtype(np.float32)),
+    "tokens": Kind("row", np.dtype(np.int32)),
 }
 
 
@@ -46,7 +47,7 @@ class Arrays(NamedTuple):
 
     Attributes:
         inputs: images: (num_images, height, width, channels), uint8, 0-255; features: (num_rows,
-            num_features), float32.
+            num_features), float32; tokens: (num_rows, length), int32, 0 where a row has ended.
         labels: (num_inputs,), int64, 0 to num_classes - 1.
     """
 
@@ -88,7 +89,7 @@ class RawData:
 
     Attributes:
         inputs: images: (num_images, height, width, channels), uint8, 0-255; one channel or three. Features:
-            (num_rows, num_columns), float32 or float64, as they were received.
+            (num_rows, num_columns), float32 or float64, as they were received. Tokens: as prepared.
         labels: (num_inputs,), int64, 0 to num_classes - 1; every class has an input.
         classes: (num_classes,) names.
         split: (num_inputs,) of "train", "val", "test" where the source gives a split, else None.
@@ -115,7 +116,7 @@ class RawData:
             check_shape(self.inputs.shape)
             check_range(self.inputs)
         else:
-            check_rows(self.inputs.shape)
+            check_rows(self.inputs.shape, self.kind)
         check_length("labels", len(self.labels), len(self.inputs), self.noun)
         _check_labels(self.labels, self.classes, self.noun)
         if self.split is not None:
@@ -149,14 +150,15 @@ def check_shape(shape: tuple[int, ...]) -> None:
         raise DataError.of("there must be images to learn from.", f"shape {shape}", "Add images.")
 
 
-def check_rows(shape: tuple[int, ...]) -> None:
-    """Raise unless this is the shape of an array of features.
+def check_rows(shape: tuple[int, ...], kind: str) -> None:
+    """Raise unless this is the shape of an array of features or tokens.
 
     Raises:
         DataError: another number of dimensions, no row, or no column.
     """
     if len(shape) != 2:
-        raise DataError.of("features must be (num_rows, num_features).", shape, "Flatten what a row holds.")
+        must = f"{kind} must be (num_rows, {'length' if kind == 'tokens' else 'num_features'})."
+        raise DataError.of(must, shape, "Flatten what a row holds.")
     if 0 in shape:
         raise DataError.of("there must be rows to learn from.", f"shape {shape}", "Add rows and columns.")
 

@@ -24,7 +24,8 @@ Features = NDArray[np.float32]
 def encoded(splits: Splits, raw: RawData) -> tuple[Splits, dict[str, Any]]:
     """The splits with features for raw columns, and what the card says of that; images stay as they are.
 
-    Of images that were brought to one size the card's encoding is that size and the filter.
+    Of images that were brought to one size the card's encoding is that size and the filter, of tokens how
+    many there may be, 0 included.
 
     Returns:
         the splits; encoding: see `fit`; missing, unseen: for each split, column name to how many of its
@@ -33,6 +34,8 @@ def encoded(splits: Splits, raw: RawData) -> tuple[Splits, dict[str, Any]]:
     Raises:
         DataError: see `fit` and `encode`.
     """
+    if raw.kind == "tokens":
+        return splits, {"encoding": {"vocabulary": int(raw.inputs.max()) + 1}}
     if not raw.columns:
         return splits, {"encoding": {"size": list(raw.size), "filter": "bilinear"}} if raw.size else {}
     encoding = fit(splits.train.inputs, raw.columns)

@@ -27,7 +27,7 @@ from pipeline.data.arrays import (
     check_shape,
 )
 from pipeline.data.places import must_be_file, refuse_archive
-from pipeline.data.ranges import check_finite, must_be_bytes
+from pipeline.data.ranges import check_finite, check_tokens, must_be_bytes
 from pipeline.errors import DataError, nearest
 
 BESIDE = ("labels", "split")
@@ -55,10 +55,11 @@ class Member:
 
 
 def read_npz(path: Path) -> RawData:
-    """The arrays images or features, labels and, where given, split.
+    """The arrays images, features or tokens, labels and, where given, split.
 
     images: (num_images, height, width) or (num_images, height, width, channels), uint8, 0-255.
     features: (num_rows, num_features), float32, finite.
+    tokens: (num_rows, length), int32, from 1, then 0 to the end of the row.
     labels: (num_inputs,), integers, 0 to num_classes - 1.
     split: (num_inputs,), text, "train", "val" or "test".
 
@@ -68,7 +69,7 @@ def read_npz(path: Path) -> RawData:
     """
     arrays = _arrays(path, ("labels",))
     kind = kind_of(arrays)
-    inputs = arrays[kind] if kind == "features" else with_channels(arrays[kind])
+    inputs = with_channels(arrays[kind]) if kind == "images" else arrays[kind]
     labels, classes = _labels(arrays["labels"], len(inputs), KINDS[kind].noun)
     columns = tuple(map(Column, names_of(inputs.shape[1]))) if kind == "features" else ()
     return RawData(inputs, labels, classes, _split(arrays.get("split")), (), kind, columns)
@@ -103,7 +104,7 @@ def read_npz_inputs(path: Path, kind: str) -> NDArray[Any]:
     arrays = _arrays(path, ())
     if kind not in arrays:
         raise DataError.of(f"must hold the array {kind}.", ", ".join(arrays), form(kind))
-    return arrays[kind] if kind == "features" else with_channels(arrays[kind])
+    return with_channels(arrays[kind]) if kind == "images" else arrays[kind]
 
 
 def form(kind: str) -> str:
@@ -127,10 +128,12 @@ def check_values(arrays: Mapping[str, NDArray[Any]], kind: str) -> None:
     """Raise unless the inputs' values are what their kind promises.
 
     Raises:
-        DataError: images are no bytes, features are not finite.
+        DataError: images are no bytes, features are not finite; or see `check_tokens`.
     """
     if kind == "images":
         must_be_bytes(arrays[kind])
+    elif kind == "tokens":
+        check_tokens(arrays[kind])
     else:
         check_finite(arrays[kind], kind, KINDS[kind].noun)
 
@@ -250,10 +253,11 @@ def check_inputs(shape: tuple[int, ...], dtype: np.dtype[Any], kind: str) -> Non
     Raises:
         DataError: no numbers, or another type or shape.
     """
-    if kind == "features":
-        if dtype != KINDS[kind].dtype:
-            raise DataError.of("must be float32.", f"dtype {dtype}", "Use .astype('float32').", kind)
-        check_rows(shape)
+    if kind != "images":
+        wanted = KINDS[kind].dtype
+        if dtype != wanted:
+            raise DataError.of(f"must be {wanted}.", f"dtype {dtype}", f"Use .astype('{wanted}').", kind)
+        check_rows(shape, kind)
         return
     if dtype.kind not in NUMBERS:
         raise DataError.of("values must be uint8, 0-255.", f"dtype {dtype}", "Save numbers.", "images")

@@ -75,6 +75,27 @@ def check_finite(values: NDArray[Any], name: str, noun: str) -> None:
         )
 
 
+def check_tokens(values: NDArray[Any]) -> None:
+    """Raise unless rows (num_rows, length) are tokens, then 0 up to their end.
+
+    Raises:
+        DataError: a number is negative, a row has no token, or has one after its padding.
+    """
+    if values.min() < 0:
+        row, place = (int(index) for index in np.unravel_index(int(values.argmin()), values.shape))
+        must, advice = "tokens must not be negative: 0 is padding.", "Number the tokens from 1."
+        raise DataError.of(must, f"tokens[{row}, {place}] = {values[row, place]}", advice)
+    is_padding = values == 0
+    empty = np.flatnonzero(is_padding.all(axis=1))
+    if empty.size:
+        must, advice = "a row must have a token that is not 0.", "Remove the row."
+        raise DataError.of(must, f"tokens[{empty[0]}] is padding alone", advice)
+    torn = np.flatnonzero((is_padding[:, :-1] & ~is_padding[:, 1:]).any(axis=1))
+    if torn.size:
+        must, advice = "padding, 0, must stand at the end of a row.", 'Pad with padding="post".'
+        raise DataError.of(must, f"tokens[{torn[0]}] has tokens after a 0", advice)
+
+
 def _advice(kind: str, low: float, high: float) -> str:
     """How values from `low` to `high` become bytes; whoever follows it never leaves 0-255 on the way."""
     if low >= 0 and FAINT / 255 < high <= 1:

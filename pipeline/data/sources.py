@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.arrays import Images, RawData
+from pipeline.data.cifar import read_cifar10
 from pipeline.data.folder import check_folder, read_folder
 from pipeline.data.idx import idx_sha256, read_idx
 from pipeline.data.npz import check_npz, read_npz
@@ -139,6 +140,7 @@ DATASETS: Mapping[str, Callable[[Path], RawData]] = {
     "mnist": read_mnist,
     "fashion-mnist": read_fashion_mnist,
     "digits": read_digits,
+    "cifar10": read_cifar10,
 }
 
 

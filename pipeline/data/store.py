@@ -33,7 +33,7 @@ class _Card(BaseModel):
     """What must stand in a card for its arrays to be checked."""
 
     classes: list[str]
-    kind: Literal["images", "features"] = "images"
+    kind: Literal["images", "features", "tokens"] = "images"
     input_shape: tuple[int, ...] = Field(validation_alias=AliasChoices("image_shape", "input_shape"))
     arrays: dict[str, _Claim]
     sha256: str

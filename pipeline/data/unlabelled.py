@@ -27,7 +27,6 @@ from pipeline.errors import DataError, nearest
 
 ARRAYS = (".npy", ".npz")
 WHOLE, FORM = "must be a whole .npy file of a plain array.", "Write it with numpy.save(path, images)."
-ROWS_FORM = FORM.replace("images", "features")
 
 
 def read_unlabelled(
@@ -83,6 +82,31 @@ def read_rows(sources: Sequence[str], encoding: Encoding) -> tuple[Features, lis
     return np.concatenate(parts), names
 
 
+def read_tokens(sources: Sequence[str], length: int, vocabulary: int) -> tuple[NDArray[Any], list[str]]:
+    """The rows of all sources, one after the other, (num_rows, length), int32, and a name for each.
+
+    Args:
+        sources: paths of .npy or .npz files.
+        vocabulary: all tokens must be below.
+
+    Raises:
+        DataError: a source is missing, damaged, of another length, or has tokens that were not learnt.
+    """
+    parts, names = [], []
+    for source in sources:
+        with placed(source):
+            rows = _read_array(Path(source), "tokens")
+            if rows.shape[1] != length:
+                must = f"must have {length} tokens a row, as the model learnt them."
+                raise DataError.of(must, f"{rows.shape[1]}", "Pad with 0 at the end, or cut.")
+            if rows.max() >= vocabulary:
+                must = f"tokens must be below {vocabulary:,}, as the model learnt them."
+                raise DataError.of(must, f"{rows.max()}", "Number them as for training.")
+            parts.append(rows)
+            names += [f"{source}[{index}]" for index in range(len(rows))]
+    return np.concatenate(parts), names
+
+
 def _columns(num_columns: int, encoding: Encoding) -> list[Column]:
     """The columns of an array of features, which has no names: all of an encoding, in its order."""
     if num_columns != len(encoding):
@@ -111,7 +135,7 @@ def _read_array(path: Path, kind: str, known: tuple[str, ...] = ARRAYS) -> NDArr
 
 
 def _read_npy(path: Path, kind: str) -> NDArray[Any]:
-    form = FORM if kind == "images" else ROWS_FORM
+    form = FORM.replace("images", kind)
     with path.open("rb") as file, undamaged("", WHOLE, form):
         shape, dtype = read_header(file)
         held = path.stat().st_size - file.tell()

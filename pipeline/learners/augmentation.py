@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Problem
 from pipeline.space import Configuration, Hyperparameter
-from pipeline.study import DataShape, Study
 
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf
@@ -29,16 +27,6 @@ def amounts(configuration: Configuration) -> dict[str, float]:
     given = {name: float(configuration.get(name, 0)) for name in ("rotation", "zoom", "shift")}
     preset = PRESETS[str(configuration.get("augmentation", "none"))]
     return {name: amount for name, amount in {**given, **preset}.items() if amount}
-
-
-def problems(study: Study, data: DataShape) -> Iterator[Problem]:
-    """What of it a study of other data than images names."""
-    for name in ("rotation", "zoom", *OPTIONAL):
-        given = (study.fixed.get(name), study.baseline.configuration.get(name))
-        is_compared = study.compared is not None and study.compared[0] == name
-        if any(one not in (None, 0, "none") for one in given) or is_compared or name in study.space.names:
-            received = f"{data.kind} of shape {data.input_shape}"
-            yield Problem("must be left out: it changes pictures.", received, f"Remove {name}.", name)
 
 
 def layers(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:

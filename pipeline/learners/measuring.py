@@ -171,9 +171,8 @@ def _answer(order: dict[str, Any]) -> dict[str, Any]:
 def _num_weights(model: Mapping[str, Any], configuration: Configuration, data: DataShape) -> int:
     from pipeline.learners import again
 
-    built = cast("Builder", again(model)).build(
-        configuration, data.input_shape, data.num_classes, lambda _: 1
-    )
+    builder: Builder = cast("Any", again(model)).given(data)
+    built = builder.build(configuration, data.input_shape, data.num_classes, lambda _: 1)
     return int(built.count_params())
 
 
@@ -274,6 +273,8 @@ def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
     shape = (NUM_TRIED, *one.data.input_shape)
     if one.data.kind == "images":
         inputs: Any = generator.integers(0, 256, shape, dtype=np.uint8)
+    elif one.data.kind == "tokens":
+        inputs = generator.integers(1, one.data.vocabulary, shape, dtype=np.int32)
     else:
         inputs = generator.standard_normal(shape, dtype=np.float32)
     labels = generator.integers(0, one.data.num_classes, NUM_TRIED)

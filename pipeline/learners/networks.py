@@ -5,7 +5,7 @@ A new family is a file in families/ with what `Family` asks for: it is found the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -14,9 +14,11 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from pipeline.errors import Problem, StudyError, as_toml
+from pipeline.data import load_card
+from pipeline.errors import StudyError
 from pipeline.files import code_sha256, package_code
 from pipeline.learners import augmentation, families
+from pipeline.learners.inputs import entrance, unfit
 from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
@@ -32,7 +34,7 @@ class Family(Protocol):
     """What a file in families/ knows of its family, and no other place does.
 
     Attributes:
-        INPUTS: the kinds of data that it takes: images, features.
+        INPUTS: the kinds of data that it takes: images, features, tokens.
         HYPERPARAMETERS: its own, beside SHARED. It may have OPTIONAL too: a configuration has a value for
             those only where the study file names them.
     """
@@ -50,8 +52,11 @@ class Family(Protocol):
             seed_of: a name to a seed; every layer that draws has a name of its own.
         """
 
+    def token_layers(self, configuration: Configuration, seed_of: SeedOf, vocabulary: int) -> Iterator[Any]:
+        """From tokens (length,), 0 for padding, to features; only of a family that takes tokens."""
+
     def multiply_adds(self, configuration: Configuration, shape: Shape) -> tuple[int, int]:
-        """What these layers cost for one image of a shape, and how many features they give."""
+        """What these layers cost for one input of a shape, and how many features they give."""
 
     def is_dense(self, configuration: Configuration) -> bool:
         """Whether there is nothing but dense layers on plain pixels: those have an epoch of their own."""
@@ -60,7 +65,8 @@ class Family(Protocol):
 FOLDER = Path(families.__file__).parent
 # What a network's results depend on beside its family's file and what every learner's depend on.
 CODE = (
-    *("learners/augmentation.py", "learners/networks.py", "training/compiled", "training/fit.py"),
+    *("learners/augmentation.py", "learners/inputs.py", "learners/networks.py"),
+    *("training/compiled", "training/fit.py"),
     *("training/evaluation.py", "training/framework.py", "training/lean.py", "training/optimizers.py"),
 )
 # Each the name of its file; the first is the default.
@@ -111,6 +117,8 @@ class Networks:
     names: tuple[str, ...] = NAMES
     optional: tuple[str, ...] = ()
     metrics: Mapping[str, Direction] = field(default_factory=lambda: METRICS)
+    # Of tokens, how many there may be; what else data are follows from their shape.
+    vocabulary: int = 0
 
     @classmethod
     def of(cls, names: tuple[str, ...], tables: Mapping[str, Any]) -> Self:
@@ -133,6 +141,10 @@ class Networks:
         optional = _optional(self.names)
         return {"model": model, **first, **own, **last, **{name: optional[name] for name in self.optional}}
 
+    def given(self, data: DataShape) -> Self:
+        """The learner that builds models of these data."""
+        return replace(self, vocabulary=data.vocabulary)
+
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again."""
         return {"kind": "networks"}
@@ -153,11 +165,8 @@ class Networks:
         Raises:
             StudyError: a family, or augmentation, is for data of another kind.
         """
-        taking = [name for name in NAMES if data.kind in FAMILIES[name].INPUTS]
-        wrong = [_unfit(name, taking, data) for name in self.names if name not in taking]
-        if data.kind != "images":
-            wrong += augmentation.problems(study, data)
-        if wrong:
+        kinds = {name: FAMILIES[name].INPUTS for name in NAMES}
+        if wrong := list(unfit(study, data, kinds, self.names, self.hyperparameters)):
             raise StudyError(*wrong)
         return ()
 
@@ -198,7 +207,8 @@ class Networks:
         """Plain fit or the compiled epoch, and the device that it runs on, in words."""
         from pipeline.training import framework
 
-        return framework.open_program(self, settings)
+        data = DataShape.of(load_card(Path(settings["data_folder"])))
+        return framework.open_program(self.given(data), settings)
 
     def restore(
         self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str = ""
@@ -207,7 +217,7 @@ class Networks:
         from pipeline.training import fit
 
         shape, num_classes = data.input_shape, data.num_classes
-        return fit.restore(self, configuration, shape, num_classes, weights_path, weights_sha256)
+        return fit.restore(self.given(data), configuration, shape, num_classes, weights_path, weights_sha256)
 
     def is_dense(self, configuration: Configuration) -> bool:
         """Whether the configuration is a network of dense layers on plain pixels, and nothing else."""
@@ -222,21 +232,22 @@ class Networks:
         Args:
             configuration: a value for every hyperparameter.
             shape: (height, width, channels) of an image, uint8, 0-255, scaled to 0-1 inside the model; or
-                (num_features,), float32, standardised already.
+                (num_features,), float32, standardised already; or (length,), int32, of tokens.
             num_classes: how many labels there are.
             seed_of: a name to a seed; every layer that draws has a name of its own.
         """
         import keras
 
         family, own = _family(configuration)
-        if len(shape) == 1:
-            hidden = inputs = keras.Input(shape, dtype="float32", name="features")
-        else:
-            inputs = keras.Input(shape, dtype="uint8", name="pixels")
-            hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
+        inputs, hidden = entrance(shape, self.vocabulary > 0)
         for layer in augmentation.layers(configuration, seed_of):
             hidden = layer(hidden)
-        for layer in family.layers(own, seed_of):
+        layers = (
+            family.token_layers(own, seed_of, self.vocabulary)
+            if self.vocabulary
+            else family.layers(own, seed_of)
+        )
+        for layer in layers:
             hidden = layer(hidden)
         outputs = keras.layers.Dense(
             num_classes,
@@ -245,12 +256,6 @@ class Networks:
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of("probabilities")),
         )(hidden)
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
-
-
-def _unfit(name: str, taking: Sequence[str], data: DataShape) -> Problem:
-    must = f"a family must take the data: {name} takes {' and '.join(FAMILIES[name].INPUTS)}."
-    received = f"{data.kind} of shape {data.input_shape}"
-    return Problem(must, received, f"Write model = {as_toml(taking[0])}.", "model")
 
 
 def _optional(names: tuple[str, ...]) -> dict[str, Hyperparameter]:

@@ -80,6 +80,10 @@ class OwnModel:
         """The learner that `as_settings` described, in a worker."""
         return cls(Path(settings["path"]), Path(settings["root"]), settings["function"])
 
+    def given(self, data: DataShape) -> Self:  # noqa: ARG002  the families' name
+        """Itself: what it builds follows from the shape alone."""
+        return self
+
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to open it, as a JSON value."""
         return own_code.settings_of(self.path, self.root, self.function)

@@ -62,8 +62,11 @@ class Config(Mapping[str, Value]):
             self.undeclared[name] = None
 
 
-def find(word: str, root: Path, folder: Path) -> tuple[Path, str]:
+def find(word: str, root: Path, folder: Path, key: str = "model") -> tuple[Path, str]:
     """The file and the function that "model.py:build" names, beside the study file or in the project.
+
+    Args:
+        key: of the study file, which names them.
 
     Raises:
         StudyError: there is no such file below the project's folder, or no such function in it.
@@ -72,16 +75,16 @@ def find(word: str, root: Path, folder: Path) -> tuple[Path, str]:
     places = [folder / name, root / name]
     path = next((place.resolve() for place in places if place.is_file()), None)
     if path is None:
-        must, advice = "the model's file must be there.", f"Put it beside the study file: {places[0]}."
-        raise StudyError.of(must, name, advice, "model")
+        must, advice = f"the {key}'s file must be there.", f"Put it beside the study file: {places[0]}."
+        raise StudyError.of(must, name, advice, key)
     if not path.is_relative_to(root.resolve()):
-        must, advice = "the model's file must lie in the project's folder.", "Copy it there."
-        raise StudyError.of(must, name, advice, "model")
+        must, advice = f"the {key}'s file must lie in the project's folder.", "Copy it there."
+        raise StudyError.of(must, name, advice, key)
     functions = functions_of(path)
     if function not in functions:
         must = f"{name} must have the function {function}."
-        advice = nearest(function, functions) if functions else f"Write def {function}(config, ...)."
-        raise StudyError.of(must, ", ".join(functions) or "no function", advice, "model")
+        advice = nearest(function, functions) if functions else f"Write def {function}(...) in it."
+        raise StudyError.of(must, ", ".join(functions) or "no function", advice, key)
     return path, function
 
 
@@ -162,8 +165,12 @@ def _files(folder: Path, parts: list[str]) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
-def load(path: Path, root: Path) -> ModuleType:
-    """The file as a module; what lies beside it and in the project's folder can be imported by it."""
+def load(path: Path, root: Path, has_keras: bool = True) -> ModuleType:
+    """The file as a module; what lies beside it and in the project's folder can be imported by it.
+
+    Args:
+        has_keras: whether Keras is imported and set first, for a file that needs it.
+    """
     for folder in (root, path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -172,7 +179,8 @@ def load(path: Path, root: Path) -> ModuleType:
     assert spec.loader is not None  # noqa: S101  likewise
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
-    framework.hold_keras()
+    if has_keras:
+        framework.hold_keras()
     spec.loader.exec_module(module)
     return module
 

@@ -8,8 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.errors import StudyError
 from pipeline.files import package_code
+from pipeline.learners import networks
 from pipeline.learners.estimators import FAMILIES, Sizes
+from pipeline.learners.inputs import unfit
 from pipeline.learners.networks import METRICS, metrics_of
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 NAMES = tuple(FAMILIES)
 CODE = ("learners/estimators.py", "learners/scikit.py", "training/estimator.py")
 OWN = {name: one for family in FAMILIES.values() for name, one in family.hyperparameters.items()}
+# The kinds of data that they take.
+INPUTS = ("images", "features")
 # An epoch that reported what it does on train would take about twice as long.
 ON_TRAIN = ("loss", "accuracy")
 
@@ -51,8 +56,18 @@ class Scikit:
         """The SHA-256 of what trains estimators."""
         return {"pipeline": package_code(CODE)}
 
-    def examine(self, study: Study, data: DataShape) -> Iterable[str]:  # noqa: ARG002  the seam's names
-        """Nothing: whatever the space holds can be made."""
+    def examine(self, study: Study, data: DataShape) -> Iterable[str]:
+        """Nothing: whatever the space holds can be fitted to images and features.
+
+        Raises:
+            StudyError: the data are of another kind.
+        """
+        kinds = {
+            **dict.fromkeys(NAMES, INPUTS),
+            **{name: one.INPUTS for name, one in networks.FAMILIES.items()},
+        }
+        if wrong := list(unfit(study, data, kinds, self.names, self.hyperparameters)):
+            raise StudyError(*wrong)
         return ()
 
     def read(self, configuration: Configuration) -> Configuration:

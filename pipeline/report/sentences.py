@@ -80,7 +80,10 @@ def data(findings: Findings) -> list[str]:
     if card.get("image_shape"):
         shape = " x ".join(str(length) for length in card["image_shape"])
         told.append(f"Images of {shape} (height, width, channels) in {len(findings.classes)} classes.")
-    if "kind" in card:
+    if card.get("kind") == "tokens":
+        size = f"{card['input_shape'][0]:,} tokens of a vocabulary of {card['encoding']['vocabulary']:,}"
+        told.append(f"Rows of {size} in {len(findings.classes)} classes.")
+    elif "kind" in card:
         width = amount(card["input_shape"][0], "feature")
         told.append(f"Rows of {width} in {len(findings.classes)} classes, standardised by train.")
     if card.get("duplicates"):

@@ -26,7 +26,7 @@ def predict(
     """A line for each input, its class and how probable the model holds it; with `output` a CSV file too.
 
     Args:
-        sources: see `data.read_unlabelled`, of features `data.read_rows`.
+        sources: see `data.read_unlabelled`, `data.read_rows`, `data.read_tokens`.
         number: the version; else the champion.
 
     Raises:
@@ -46,6 +46,9 @@ def predict(
             shape = tuple(card["arrays"]["train_images"]["shape"][1:])
             inputs: NDArray[Any]
             inputs, names = data.read_unlabelled(sources, shape, "encoding" in card)
+        elif kind == "tokens":
+            [length], vocabulary = card["input_shape"], card["encoding"]["vocabulary"]
+            inputs, names = data.read_tokens(sources, length, vocabulary)
         else:
             inputs, names = data.read_rows(sources, card["encoding"])
         path = fetch_model(uri, name, chosen, folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline import data
 from pipeline.data.places import placed
 from pipeline.files import write_folder, write_json
+from pipeline.learners import own_data
 from pipeline.records import fingerprint
 from pipeline.records.project import Project
 from pipeline.stages.context import examine
@@ -27,7 +28,10 @@ def check(project: Project, name: str) -> tuple[Study, list[str]]:
     """
     study, path = project.study(name), project.folder(name) / "plan.json"
     is_prepared = (project.data(name) / data.CARD).is_file()
-    raw = data.examine_raw(study.dataset, project.root) or _known_raw(path)
+    if study.dataset.function:
+        raw = own_data.examine(study.dataset.function, project.root, project.folder(name))
+    else:
+        raw = data.examine_raw(study.dataset, project.root) or _known_raw(path)
     shown = examine(study, data.load_card(project.data(name))) if is_prepared else []
     depends = fingerprint.dependencies()
     depends["prepare"]["raw"] = raw
@@ -50,7 +54,10 @@ def prepare(project: Project, name: str) -> dict[str, int]:
         DataError: the data are not as promised; nothing is written then.
     """
     study = project.study(name)
-    raw = data.read_raw(study.dataset, project.root)
+    if study.dataset.function:
+        raw = own_data.read(study.dataset.function, project.root, project.folder(name))
+    else:
+        raw = data.read_raw(study.dataset, project.root)
     with placed(study.dataset.source):
         splits, about = data.encoded(data.split(raw, study.split, study.seed), raw)
     card = {**data.describe(splits, raw, about), "name": study.dataset.source}

@@ -16,6 +16,14 @@ STATE = "repro.json"
 MEND = "Remove it: what is recorded is not trained again."
 
 
+def wanted(project: Project, name: str | None, say: Callable[[str], None]) -> list[str]:
+    """The study that is named, or those that params.yaml lists; that it lists none is said."""
+    names = [name] if name else project.listed()
+    if not names:
+        say("params.yaml lists no study. Make one: study new NAME")
+    return names
+
+
 def repro(
     project: Project, name: str, stages: Mapping[str, Callable[[], object]], say: Callable[[str], None]
 ) -> None:

@@ -170,9 +170,11 @@ class DataShape(NamedTuple):
     """What is known of prepared data before they are opened.
 
     Attributes:
-        input_shape: of one input; (height, width, channels) for images, (num_features,) for features.
+        input_shape: of one input; (height, width, channels) for images, (num_features,) for features,
+            (length,) for tokens.
         num_train, num_val: how many inputs these splits have.
-        kind: images (uint8, 0-255) or features (float32).
+        kind: images (uint8, 0-255), features (float32) or tokens (int32).
+        vocabulary: of tokens how many there may be, 0 included; else 0.
     """
 
     input_shape: tuple[int, ...]
@@ -180,13 +182,15 @@ class DataShape(NamedTuple):
     num_train: int
     num_val: int
     kind: str = "images"
+    vocabulary: int = 0
 
     @classmethod
     def of(cls, card: Mapping[str, Any]) -> Self:
         """What a data card says."""
         kind = card.get("kind", "images")
         sizes, shape = (card[key] for key in CARD_KEYS[kind == "images"])
-        return cls(tuple(shape), card["num_classes"], sizes["train"], sizes["val"], kind)
+        vocabulary = card["encoding"]["vocabulary"] if kind == "tokens" else 0
+        return cls(tuple(shape), card["num_classes"], sizes["train"], sizes["val"], kind, vocabulary)
 
 
 class Learner(Protocol):

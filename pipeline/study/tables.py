@@ -24,7 +24,7 @@ SAMPLERS: Mapping[str, tuple[str, ...]] = {
     "optuna": ("tpe", "random", "grid", "qmc"),
     "keras_tuner": ("bayesian", "random", "hyperband", "grid"),
 }
-DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits")
+DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits", "cifar10")
 PRUNERS: tuple[str, ...] = get_args(PrunerName)
 CENTRE = "centre"
 
@@ -83,6 +83,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "name": (),
     "npz": (),
     "folder": ("size",),
+    "function": (),
     "csv": ("label", "numeric", "categorical", "drop", "split", "missing"),
 }
 
@@ -92,6 +93,7 @@ class Dataset(Table):
 
     Attributes:
         size: height and width that the pictures of a folder are brought to; without it they must be of one.
+        function: of a file beside the study's, which returns arrays: "data.py:load".
         label, split: the columns of a CSV file that hold the classes and, where there is one, the split.
         numeric, categorical, drop: columns of numbers, of words, and such as are not learnt from.
         missing: "impute": the median or the most frequent word of train stands for an empty cell.
@@ -101,6 +103,7 @@ class Dataset(Table):
     npz: str | None = Field(default=None, examples=["data/raw/mine.npz"])
     folder: str | None = Field(default=None, examples=["data/raw/mine"])
     size: list[Side] | None = Field(default=None, min_length=2, max_length=2, examples=[[32, 32]])
+    function: str | None = Field(default=None, examples=["data.py:load"])
     csv: str | None = Field(default=None, examples=["data/raw/mine.csv"])
     label: str | None = Field(default=None, examples=["species"])
     numeric: list[str] | None = Field(default=None, examples=[["length"]])
@@ -112,7 +115,7 @@ class Dataset(Table):
     @model_validator(mode="before")
     @classmethod
     def _one(cls, value: Any) -> Any:
-        table = {"name": value} if isinstance(value, str) else value
+        table = {"function" if ".py" in value else "name": value} if isinstance(value, str) else value
         given = [key for key in SOURCES if key in table] if isinstance(table, dict) else []
         # An unknown key is told as such.
         if len(given) != 1 and not (isinstance(table, dict) and table.keys() - cls.model_fields):

@@ -1,4 +1,6 @@
-"""rnn: an image read row by row, each row one step, by recurrent layers whose last state is classified.
+"""rnn: an image read row by row, each row one step, or tokens one by one, by recurrent layers.
+
+Their last state is classified.
 
 Source: LSTM: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997. GRU: Cho et al., "Learning Phrase
 Representations using RNN Encoder-Decoder", 2014.
@@ -14,7 +16,7 @@ from pipeline.space import Configuration, Hyperparameter
 if TYPE_CHECKING:
     from pipeline.training.program import SeedOf, Shape
 
-INPUTS = ("images",)
+INPUTS = ("images", "tokens")
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "cell": Hyperparameter(str, "lstm", words=("lstm", "gru")),
     "recurrent_units": Hyperparameter(int, 128, 1, 8_192),
@@ -31,6 +33,27 @@ def layers(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
 
     # The width and channels of a row, in one axis.
     yield keras.layers.TimeDistributed(keras.layers.Flatten(), name="rows")
+    yield from _states(configuration, seed_of)
+
+
+def token_layers(configuration: Configuration, seed_of: SeedOf, vocabulary: int) -> Iterator[Any]:
+    """From tokens (length,) to features: each token a vector as wide as a state; padding is passed over."""
+    import keras
+
+    yield keras.layers.Embedding(
+        vocabulary,
+        int(configuration["recurrent_units"]),
+        embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed_of("embedded")),
+        mask_zero=True,
+        name="embedded",
+    )
+    yield from _states(configuration, seed_of)
+
+
+def _states(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
+    """From steps (num_steps, num_features) to the last state."""
+    import keras
+
     last = int(configuration["recurrent_layers"]) - 1
     for index in range(last + 1):
         layer = _recurrent(configuration, f"recurrent_{index}", seed_of, is_last=index == last)
@@ -55,9 +78,9 @@ def _recurrent(configuration: Configuration, name: str, seed_of: SeedOf, is_last
 
 
 def multiply_adds(configuration: Configuration, shape: Shape) -> tuple[int, int]:
-    """What these layers cost for one image, and how many features they give."""
-    height, width, channels = shape
+    """What these layers cost for one image, or for tokens (length,), and how many features they give."""
     units, ways = int(configuration["recurrent_units"]), 2 if configuration["direction"] == "both" else 1
+    height, width, channels = shape if len(shape) == 3 else (*shape, units, 1)
     total, features = 0, width * channels
     for _ in range(int(configuration["recurrent_layers"])):
         total += height * ways * GATES[str(configuration["cell"])] * units * (features + units)

@@ -35,6 +35,11 @@ def refusal(model: keras.Model, is_ours: bool = False) -> str:
     return ""
 
 
+def _looks_up(model: keras.Model) -> bool:
+    """Whether it has a table of vectors: of one that a batch has twice Keras squares each slope by itself."""
+    return any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers())
+
+
 class Layered:
     """A Keras model that trains for an epoch a call.
 
@@ -51,7 +56,8 @@ class Layered:
         self._batch_size = batch_size
         self._smoothing = smoothing
         self._variables = [variable.value for variable in model.trainable_variables]
-        self._optimizer = Optimizer.known(model.optimizer)
+        # The fused operations take a quarter less time than the optimizer's own.
+        self._optimizer = None if _looks_up(model) else Optimizer.known(model.optimizer)
         if self._optimizer is not None:
             self._trained = updates.fresh(self._variables, self._optimizer.rule)
         else:
