@@ -21,6 +21,7 @@ class Hyperparameter:
     Attributes:
         kind: None for any number or text.
         default: None where a study has to give it.
+        counts_at: another hyperparameter, and the values of it at which this one has an effect; None: at all.
     """
 
     kind: type[int] | type[float] | type[str] | None
@@ -30,6 +31,7 @@ class Hyperparameter:
     low_open: bool = False
     high_open: bool = False
     words: tuple[str, ...] = ()
+    counts_at: Parent | None = None
 
     def bounds(self) -> str:
         """The permitted values in words."""

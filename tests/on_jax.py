@@ -79,6 +79,9 @@ def distance(first, second):
         {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01, "schedule": "cosine"},
         {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 40},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
+        {"batch_size": 128, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"},
+        {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "nesterov": "yes", "weight_decay": 0.01},
+        {"batch_size": 128, "optimizer": "rmsprop", "activation": "swish"},
     ],
     ids=str,
 )

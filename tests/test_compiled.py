@@ -69,6 +69,10 @@ def weights(program, trial, folder):
         {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 200},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
         {"batch_size": 64, "schedule": "cosine", "learning_rate": 0.01},
+        {"batch_size": 64, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"},
+        {"batch_size": 64, "optimizer": "sgd", "learning_rate": 0.1, "activation": "swish"},
+        {"batch_size": 64, "optimizer": "sgd", "momentum": 0.9, "nesterov": "yes", "weight_decay": 0.01},
+        {"batch_size": 64, "optimizer": "rmsprop", "dropout": 0.2},
     ],
     ids=str,
 )
@@ -147,7 +151,8 @@ def test_one_trace_serves_every_width_batch_size_and_rate():
     for number, (width, size, rate) in enumerate(widths):
         changes = {"hidden_units": width, "batch_size": size, "dropout": rate, "learning_rate": rate / 100}
         trained(program, a_trial(number, **changes))
-    assert program._dense.function("relu", True).experimental_get_tracing_count() == 1
+    function = program._dense.function(program._slots[0].training.kind)
+    assert function.experimental_get_tracing_count() == 1
 
 
 def test_a_trial_that_runs_away_has_metrics_that_are_no_numbers():

@@ -7,7 +7,7 @@ from pipeline.learners.networks import FAMILIES, NAMES, NETWORKS, SHARED, Networ
 from pipeline.learners.own_code import Config
 from pipeline.space import defaults
 from pipeline.study import DataShape
-from pipeline.training.fit import learning_rate
+from pipeline.training.optimizers import learning_rate
 
 
 def test_a_constant_schedule_keeps_the_rate():

@@ -70,6 +70,10 @@ SHARED: Mapping[str, Hyperparameter] = {
 OPTIONAL: Mapping[str, Hyperparameter] = {
     # After so many epochs without a better score; 0: never.
     "early_stopping": Hyperparameter(int, 0, 0, 100_000),
+    "optimizer": Hyperparameter(str, "adam", words=("adam", "adamw", "sgd", "rmsprop")),
+    "weight_decay": Hyperparameter(float, 0.0, 0, 1),
+    "momentum": Hyperparameter(float, 0.0, 0, 1, high_open=True, counts_at=("optimizer", ("sgd",))),
+    "nesterov": Hyperparameter(str, "no", words=("no", "yes"), counts_at=("optimizer", ("sgd",))),
 }
 # What an epoch reports where it is the objective: the classes count alike, however many images each has.
 OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in scored.OF_CLASSES}

@@ -8,7 +8,7 @@ def cost(config, input_shape, num_classes):    # optional: multiply-adds of an e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -66,7 +66,11 @@ class OwnModel:
         metrics = metrics_of(tables)
         if "train" in own_code.functions_of(path):
             metrics = {**METRICS, **_objective(tables), **METRICS}
-        return cls(path, root.resolve(), function, declared(tables), metrics, Measuring(settings))
+        # Trials end early whoever reads of it.
+        read = own_code.texts(path, root) - {"early_stopping"}
+        of_training = [name for name in named(tables) if name not in read]
+        known = declared(tables, of_training)
+        return cls(path, root.resolve(), function, known, metrics, Measuring(settings))
 
     @classmethod
     def again(cls, settings: Mapping[str, Any]) -> Self:
@@ -175,10 +179,14 @@ def _checked(made: Any, shape: Shape, num_classes: int) -> keras.Model:
     return made
 
 
-def declared(tables: Mapping[str, Any]) -> dict[str, Hyperparameter]:
-    """The hyperparameters that the tables of a study file name, and those of training."""
+def declared(tables: Mapping[str, Any], of_training: Sequence[str] = ()) -> dict[str, Hyperparameter]:
+    """The hyperparameters that the tables of a study file name, and those of training.
+
+    Args:
+        of_training: which of `OPTIONAL` are training's; one that the model's file reads is the model's.
+    """
     found = {name: SHARED[name] for name in TRAINING}
-    found |= {name: OPTIONAL[name] for name in named(tables)}
+    found |= {name: OPTIONAL[name] for name in of_training}
     space, fixed, baseline = (_table(tables, key) for key in ("space", "fixed", "baseline"))
     for name in dict.fromkeys([*space, *baseline, *fixed, *_table(tables, "compare")]):
         if name not in found and name not in ("engine", "sampler", "pruner"):

@@ -118,6 +118,13 @@ def names(path: Path) -> Iterator[str]:
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
+def texts(path: Path, root: Path) -> set[str]:
+    """Every text that a file and those of the project that it imports hold: names that they may read."""
+    places = [root.resolve() / place for place in sources(path, root)]
+    nodes = (node for place in places for node in ast.walk(_tree(place)))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
 def _tree(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), str(path))

@@ -54,7 +54,7 @@ def admitted(settings: Mapping[str, Hyperparameter], key: str, values: list[Any]
 
 def problems_between(draft: Draft) -> Iterator[Problem]:
     """Every problem that shows only when two places of the file are seen together."""
-    for check in (_names, _objective, _space, _baseline, _starts, _counts, _compared, _engines, _grid):
+    for check in CHECKS:
         yield from check(draft)
 
 
@@ -165,6 +165,40 @@ def _counts(draft: Draft) -> Iterator[Problem]:
             yield Problem(must, f"{count}, and {most} trials", advice, where)
 
 
+def _effects(draft: Draft) -> Iterator[Problem]:
+    """What a study names and trains without: its values would differ in name alone."""
+    whens = {entry.name for entry in draft.study.space if entry.parent}
+    for name, one in draft.known.items():
+        parent, at = one.counts_at or ("", ())
+        for table in [table for table in ("baseline", "fixed", "compare", "space") if one.counts_at]:
+            taken = _taken(draft, parent, table)
+            # What is searched counts in every trial, or says when.
+            enough = all if table == "space" and name not in whens else any
+            if name in draft.tables[table] and not enough(value in at for value in taken):
+                words = " or ".join(map(as_toml, at))
+                received = f"{parent} = {', '.join(map(as_toml, taken))}" if taken else f"no {parent}"
+                advice = f"Set {parent} = {as_toml(at[0])}, or remove {name}."
+                if len(taken) > 1:
+                    advice = f"Add when = {{ {parent} = {as_toml(at[0])} }}, or remove {name}."
+                where = f"[{table}] {as_key(name)}"
+                yield Problem(f"has an effect only where {parent} is {words}.", received, advice, where)
+
+
+def _taken(draft: Draft, name: str, table: str) -> list[Value]:
+    """The values of a hyperparameter in what a table is for: the baseline, or all trials of the search."""
+    study = draft.study
+    if name not in draft.known:
+        return []
+    if table == "baseline":
+        return [study.baseline.configuration[name]]
+    if study.compared and study.compared[0] == name:
+        return list(study.compared[1])
+    values = next((entry.values for entry in study.space if entry.name == name), None)
+    if isinstance(values, Choice):
+        return list(values.values)
+    return [study.fixed[name]] if name in study.fixed else []
+
+
 def _compared(draft: Draft) -> Iterator[Problem]:
     keys, settings = draft.tables["compare"].keys(), {**COMPARABLE, **draft.known}
     if len(keys) > 1:
@@ -221,3 +255,6 @@ def _grid(draft: Draft) -> Iterator[Problem]:
     if points is not None and points > search.trials:
         must, advice = f"a grid of {points} points needs as many trials.", "Raise trials, or thin the grid."
         yield Problem(must, f"trials = {search.trials}", advice, "[search] trials")
+
+
+CHECKS = (*(_names, _objective, _space, _baseline, _effects, _starts, _counts, _compared, _engines, _grid),)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline import seeds
 from pipeline.space import Configuration
 from pipeline.training.lean import keras
+from pipeline.training.optimizers import Optimizer, learning_rate
 from pipeline.training.program import Builder, SeedOf
 from pipeline.trial import Metrics, Trial
 
@@ -153,7 +153,7 @@ def compile_as_configured(model: keras.Model, configuration: Configuration) -> b
     if model.compiled:
         return False
     model.compile(
-        optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
+        optimizer=Optimizer.of(configuration).made(float(configuration["learning_rate"])),
         loss=LOSS,
         metrics=["accuracy"],
         # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
@@ -161,15 +161,3 @@ def compile_as_configured(model: keras.Model, configuration: Configuration) -> b
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     return True
-
-
-def learning_rate(configuration: Configuration, epoch: int, num_epochs: int) -> float:
-    """The rate of one epoch, from 1 to `num_epochs`: constant, or falling from the given rate towards zero.
-
-    Source: Loshchilov and Hutter (2017), "SGDR: Stochastic Gradient Descent with Warm Restarts", section 3,
-        equation 5 without restarts, one step an epoch: it needs no count of steps, and the last epoch trains.
-    """
-    rate = float(configuration["learning_rate"])
-    if configuration["schedule"] == "constant":
-        return rate
-    return rate * (1 + cos(pi * (epoch - 1) / num_epochs)) / 2

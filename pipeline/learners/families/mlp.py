@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "hidden_layers": Hyperparameter(int, 1, 0, 32),
     "hidden_units": Hyperparameter(int, 128, 1, 65_536),
-    "activation": Hyperparameter(str, "relu", words=("relu", "sigmoid", "tanh")),
+    "activation": Hyperparameter(str, "relu", words=("relu", "sigmoid", "tanh", "gelu", "swish")),
 }
 # What a compiled epoch of dense layers knows; who adds a hyperparameter decides whether it belongs here.
 DENSE = frozenset(
     {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
     | {"activation", "rotation", "zoom", "epochs", "early_stopping"}
+    | {"optimizer", "weight_decay", "momentum", "nesterov"}
 )
 
 

@@ -6,6 +6,7 @@ import importlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -18,13 +19,13 @@ from pipeline.training.fit import (
     Fit,
     Split,
     compile_as_configured,
-    learning_rate,
     predict,
     save_weights,
     seed_of,
     sha256,
     shuffled,
 )
+from pipeline.training.optimizers import learning_rates
 from pipeline.training.program import Builder
 from pipeline.training.surroundings import backend
 from pipeline.trial import Metrics, Trial
@@ -35,11 +36,11 @@ _log = logging.getLogger(__name__)
 class Training(Protocol):
     """A trial's model, somewhere between its first and last epoch."""
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: Any) -> Any:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, rates: Any) -> Any:
         """Train for one epoch; sums that the backend's `metrics` makes means of.
 
         Args:
-            learning_rate: None: the optimizer keeps its own.
+            rates: of each step, (num_steps,); None: the optimizer keeps its own.
         """
 
     @property
@@ -158,10 +159,13 @@ class Compiled:
         return slot.training
 
     def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, Any]:
-        """The order of the images in the next epoch, how many are done, its rate or None."""
-        done = slot.epochs_done
-        rate = learning_rate(slot.trial.configuration, done + 1, slot.trial.epochs) if slot.is_ours else None
-        return shuffled(self._seed, slot.trial, done + 1, self._num_train), done, rate
+        """The order of the images in the next epoch, how many are done, its steps' rates or None."""
+        trial, done = slot.trial, slot.epochs_done
+        rates = None
+        if slot.is_ours:
+            num_steps = ceil(self._num_train / int(trial.configuration["batch_size"]))
+            rates = learning_rates(trial.configuration, done + 1, trial.epochs, num_steps)
+        return shuffled(self._seed, trial, done + 1, self._num_train), done, rates
 
     def _ended(self, slot: _Slot, sums: Any) -> Metrics:
         slot.epochs_done += 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.space import Configuration
-from pipeline.training.compiled.on_jax import passes
+from pipeline.training.compiled.on_jax import passes, updates
+from pipeline.training.optimizers import Optimizer, Rule
 from pipeline.training.program import Builder, SeedOf, Shape
 
-ACTIVATIONS = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh}
+ACTIVATIONS: Mapping[str, Any] = {
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "swish": jax.nn.silu,
+}
 # Of zero they make zero: the weights of a column that is all zero stay exactly zero.
-ZERO_AT_ZERO = ("relu", "tanh")
+ZERO_AT_ZERO = ("relu", "tanh", "gelu", "swish")
 LEAST_STEP = 16
 # Keras' loss keeps probabilities away from 0 and 1 by so much, and no slope comes from beyond.
 EPSILON = 1e-7
-# Activation, whether units are dropped, batch size, widths: what a compiled epoch is made for.
-Kind = tuple[str, bool, int, tuple[int, ...]]
+
+
+class Kind(NamedTuple):
+    """What an epoch is compiled for."""
+
+    activation: str
+    has_dropout: bool
+    batch_size: int
+    rule: Rule
+    widths: tuple[int, ...]
 
 
 def padded(units: int) -> int:
@@ -37,7 +53,7 @@ def padded(units: int) -> int:
 
 
 class Epochs:
-    """Epochs of networks, a program for each depth, activation, padded width, batch size, use of dropout."""
+    """Epochs of networks, a program for each kind."""
 
     def __init__(self, resident: passes.Resident) -> None:
         self.resident = resident
@@ -56,7 +72,7 @@ class Epochs:
 def _made(functions: dict[Kind, Any], kind: Kind, function: Any) -> Any:
     if kind not in functions:
         # The old weights and moments become the new ones in place.
-        functions[kind] = jax.jit(partial(function, *kind[:3]), donate_argnums=1)
+        functions[kind] = jax.jit(partial(function, kind), donate_argnums=1)
     return functions[kind]
 
 
@@ -83,7 +99,8 @@ class Network:
         self._widths = [prod(shape), *[units] * depth, num_classes]
         wide = [prod(shape), *[padded(units)] * depth, num_classes]
         names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
-        self.trained: Any = passes.fresh(_initial(names, self._widths, wide, seed_of))
+        optimizer = Optimizer.of(configuration)
+        self.trained: Any = updates.fresh(_initial(names, self._widths, wide, seed_of), optimizer.rule)
         self._epochs = epochs
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
@@ -91,27 +108,29 @@ class Network:
             "kept": np.float32(1 - dropout),
             "units": np.int32(units),
             "seeds": np.array([seed_of(f"dropout_{index}") for index in range(depth)], np.uint32),
+            **updates.numbers(optimizer),
         }
         most = min(self._batch_size, len(epochs.resident.labels))
-        self.kind: Kind = (str(configuration["activation"]), dropout > 0, most, tuple(wide))
+        self.kind = Kind(str(configuration["activation"]), dropout > 0, most, optimizer.rule, tuple(wide))
 
     def steps(self, num_images: int, num_epochs: int) -> int:
         """How many steps so many epochs have."""
         return num_epochs * -(-num_images // self._batch_size)
 
-    def numbers(self, learning_rate: float) -> dict[str, Any]:
+    def numbers(self, rates: NDArray[np.float32]) -> dict[str, Any]:
         """What its epoch is handed beside its weights, as numpy values."""
-        return {**self._numbers, "learning_rate": np.float32(learning_rate)}
+        return {**self._numbers, "rates": rates}
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> passes.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, rates: NDArray[np.float32]) -> passes.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
+            rates: of each step, (num_steps,).
         """
         steps_done = np.int32(self.steps(len(order), epochs_done))
         call = self._epochs.alone(self.kind)
-        rows, numbers = jnp.asarray(order, jnp.int32), self.numbers(learning_rate)
+        rows, numbers = jnp.asarray(order, jnp.int32), self.numbers(rates)
         self.trained, sums = call(self._epochs.resident, self.trained, rows, steps_done, numbers)
         return sums  # type: ignore[no-any-return]
 
@@ -143,18 +162,16 @@ def _initial(names: list[str], widths: list[int], wide: list[int], seed_of: Seed
 
 
 def _epoch(
-    activation: str,
-    has_dropout: bool,
-    batch_size: int,
+    kind: Kind,
     resident: passes.Resident,
-    trained: passes.Trained,
+    trained: updates.Trained,
     order: Any,
     steps_done: Any,
     numbers: Any,
-) -> tuple[passes.Trained, passes.Sums]:
+) -> tuple[updates.Trained, passes.Sums]:
     def step(
-        trained: passes.Trained, pixels: Any, labels: Any, counts: Any, index: Any
-    ) -> tuple[passes.Trained, passes.Judged]:
+        trained: updates.Trained, pixels: Any, labels: Any, counts: Any, index: Any
+    ) -> tuple[updates.Trained, passes.Judged]:
         count = steps_done + index
 
         def dropped(hidden: Any, layer: int) -> Any:
@@ -164,17 +181,20 @@ def _epoch(
             return jnp.where(is_kept, hidden / numbers["kept"], 0)
 
         def mean(variables: list[Any]) -> tuple[Any, Any]:
-            logits = _logits(variables, activation, pixels, numbers, dropped if has_dropout else None)
+            logits = _logits(
+                variables, kind.activation, pixels, numbers, dropped if kind.has_dropout else None
+            )
             losses = jnp.where(counts, _entropies(jax.nn.softmax(logits), labels), 0).sum()
             return losses / counts.sum(), (losses, passes.right(logits, labels, counts))
 
         (_, judged), gradients = jax.value_and_grad(mean, has_aux=True)(trained.variables)
-        return passes.updated(trained, gradients, numbers["learning_rate"], count), judged
+        new = updates.updated(trained, gradients, kind.rule, count, numbers["rates"][index], numbers)
+        return new, judged
 
-    trained, sums = passes.train(resident, order, batch_size, trained, step)
+    trained, sums = passes.train(resident, order, kind.batch_size, trained, step)
 
     def judge(pixels: Any, labels: Any, counts: Any) -> passes.Judged:
-        probabilities = jax.nn.softmax(_logits(trained.variables, activation, pixels, numbers, None))
+        probabilities = jax.nn.softmax(_logits(trained.variables, kind.activation, pixels, numbers, None))
         losses = jnp.where(counts, _entropies(probabilities, labels), 0)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
         return losses.sum(), passes.right(probabilities, labels, counts)
@@ -183,18 +203,16 @@ def _epoch(
 
 
 def _epochs(
-    activation: str,
-    has_dropout: bool,
-    batch_size: int,
+    kind: Kind,
     resident: passes.Resident,
-    trained: passes.Trained,
+    trained: updates.Trained,
     is_active: Any,
     orders: Any,
     steps_done: Any,
     numbers: Any,
-) -> tuple[passes.Trained, passes.Sums]:
+) -> tuple[updates.Trained, passes.Sums]:
     """`_epoch` of every seat, all arguments but the images along a first axis; only active ones change."""
-    one = partial(_epoch, activation, has_dropout, batch_size, resident)
+    one = partial(_epoch, kind, resident)
     new, sums = jax.vmap(one)(trained, orders, steps_done, numbers)
 
     def chosen(new: Any, old: Any) -> Any:

@@ -59,20 +59,20 @@ class Layered:
         self,
         order: NDArray[np.int64],
         epochs_done: int,  # noqa: ARG002  its optimizer counts its steps
-        learning_rate: float | None,
+        rates: NDArray[np.float32] | None,
     ) -> passes.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
-            learning_rate: of an optimizer that has no schedule of its own; None: it keeps its rate.
+            rates: of each step, (num_steps,); None: the optimizer keeps its own.
         """
-        if self._rate is not None and learning_rate is not None:
-            self._state[2][self._rate] = jnp.float32(learning_rate)
         sums, indices = passes.nothing(), jnp.asarray(order, jnp.int32)
         # The last batch has a size of its own: a layer may look at a whole batch, and draws by its shape.
-        for first in range(0, len(order), self._batch_size):
+        for step, first in enumerate(range(0, len(order), self._batch_size)):
             rows = indices[first : first + self._batch_size]
+            if self._rate is not None and rates is not None and (step == 0 or rates[step] != rates[step - 1]):
+                self._state[2][self._rate] = jnp.asarray(rates[step])
             self._state, sums = self._step(self._state, sums, self._resident, rows)
         return (*sums, *self._validate(self._state, self._resident))
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pipeline.training.compiled.on_jax.dense import Epochs, Network
 from pipeline.training.compiled.on_jax.passes import Sums
 
-# A network, the order of its training images (num_images,), how many epochs it has done, its learning rate.
-Work = tuple[Network, NDArray[np.int64], int, float]
+# A network, the order of its training images (num_images,), how many epochs it has done, its steps' rates.
+Work = tuple[Network, NDArray[np.int64], int, NDArray[np.float32]]
 
 
 class Packs:
@@ -80,7 +80,7 @@ class Pack:
         of = [seats.index(seat) if seat in seats else 0 for seat in range(len(self._seats))]
         orders = np.stack([order for _, order, _, _ in works]).astype(np.int32)[of]
         steps = np.array([network.steps(len(order), done) for network, order, done, _ in works], np.int32)
-        numbers = [network.numbers(rate) for network, _, _, rate in works]
+        numbers = [network.numbers(rates) for network, _, _, rates in works]
         stacked = {name: np.stack([one[name] for one in numbers])[of] for name in numbers[0]}
         is_active = np.isin(np.arange(len(self._seats)), seats)
         epoch = self._epochs.together(works[0][0].kind)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,29 +14,47 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.space import Configuration
-from pipeline.training.compiled.on_tensorflow import passes
+from pipeline.training.compiled.on_tensorflow import passes, updates
+from pipeline.training.optimizers import Optimizer, Rule
 from pipeline.training.program import Builder, SeedOf, Shape
 
-ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "tanh": tf.nn.tanh}
+ACTIVATIONS: Mapping[str, Any] = {
+    "relu": tf.nn.relu,
+    "sigmoid": tf.nn.sigmoid,
+    "tanh": tf.nn.tanh,
+    "gelu": partial(tf.nn.gelu, approximate=False),
+    "swish": tf.nn.silu,
+}
+
+
+class Kind(NamedTuple):
+    """What an epoch is traced for; depths share it, each with a trace of its own."""
+
+    activation: str
+    has_dropout: bool
+    rule: Rule
 
 
 class Epochs:
-    """Epochs of networks, one trace for each depth, activation and use of dropout."""
+    """Epochs of networks, one trace for each depth, activation, use of dropout and kind of optimizer."""
 
     def __init__(self, resident: passes.Resident) -> None:
-        self._resident = resident
-        self._functions: dict[tuple[str, bool], Any] = {}
+        self.resident = resident
+        self._functions: dict[Kind, Any] = {}
 
-    def function(self, activation: str, has_dropout: bool) -> Any:
-        """`_epoch` with its first three arguments; depths share it, each with a trace of its own."""
-        key = (activation, has_dropout)
-        if key not in self._functions:
-            self._functions[key] = tf.function(partial(_epoch, self._resident, *key), autograph=False)
-        return self._functions[key]
+    def function(self, kind: Kind) -> Any:
+        """`_epoch` with its first two arguments."""
+        if kind not in self._functions:
+            self._functions[kind] = tf.function(partial(_epoch, self.resident, kind), autograph=False)
+        return self._functions[kind]
 
 
 class Network:
-    """A network that trains for an epoch a call, and begins as its builder's model begins."""
+    """A network that trains for an epoch a call, and begins as its builder's model begins.
+
+    Attributes:
+        kind: what its epoch is traced for.
+    """
 
     def __init__(
         self,
@@ -51,27 +70,30 @@ class Network:
         depth = int(configuration["hidden_layers"])
         widths = [prod(shape), *[int(configuration["hidden_units"])] * depth, num_classes]
         names = [*(f"hidden_{index}" for index in range(depth)), "probabilities"]
-        self._trained = passes.fresh(_initial(names, widths, seed_of))
+        optimizer = Optimizer.of(configuration)
+        self._trained = updates.fresh(_initial(names, widths, seed_of), optimizer.rule)
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
-        self._numbers = (
-            tf.constant(self._batch_size),
-            tf.constant(dropout),
-            tf.constant([seed_of(f"dropout_{index}") for index in range(depth)], tf.int32),
-        )
-        self._epoch = epochs.function(str(configuration["activation"]), dropout > 0)
+        self._numbers = {
+            "batch_size": tf.constant(self._batch_size),
+            "dropout": tf.constant(dropout),
+            "seeds": tf.constant([seed_of(f"dropout_{index}") for index in range(depth)], tf.int32),
+            **updates.numbers(optimizer),
+        }
+        self.kind = Kind(str(configuration["activation"]), dropout > 0, optimizer.rule)
+        self._epoch = epochs.function(self.kind)
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float) -> passes.Sums:
+    def epoch(self, order: NDArray[np.int64], epochs_done: int, rates: NDArray[np.float32]) -> passes.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
+            rates: of each step, (num_steps,).
         """
-        steps_done = tf.constant(epochs_done * -(-len(order) // self._batch_size))
-        trained = self._trained
-        state = (trained.variables, trained.momentums, trained.velocities)
-        rate = tf.constant(learning_rate)
-        sums: passes.Sums = self._epoch(*state, tf.constant(order), steps_done, rate, *self._numbers)
+        steps_done = tf.constant(epochs_done * len(rates))
+        trained, padded = self._trained, updates.rates(rates, len(order))
+        state = (trained.variables, trained.slots)
+        sums: passes.Sums = self._epoch(*state, tf.constant(order), steps_done, padded, self._numbers)
         return sums
 
     @property
@@ -99,41 +121,37 @@ def _initial(names: list[str], widths: list[int], seed_of: SeedOf) -> list[Any]:
 
 def _epoch(
     resident: passes.Resident,
-    activation: str,
-    has_dropout: bool,
+    kind: Kind,
     variables: Any,
-    momentums: Any,
-    velocities: Any,
+    slots: Any,
     order: Any,
     steps_done: Any,
-    learning_rate: Any,
-    batch_size: Any,
-    dropout: Any,
-    dropout_seeds: Any,
+    rates: Any,
+    numbers: Any,
 ) -> passes.Sums:
-    trained = passes.Trained(variables, momentums, velocities)
+    trained = updates.Trained(variables, slots)
 
     def step(pixels: Any, labels: Any, index: Any) -> passes.Judged:
         count = steps_done + index
 
         def dropped(hidden: Any, layer: int) -> Any:
-            seed = tf.stack([dropout_seeds[layer], count])
-            return tf.nn.experimental.stateless_dropout(hidden, rate=dropout, seed=seed)
+            seed = tf.stack([numbers["seeds"][layer], count])
+            return tf.nn.experimental.stateless_dropout(hidden, rate=numbers["dropout"], seed=seed)
 
         with tf.GradientTape() as tape:
-            logits = _logits(variables, activation, pixels, dropped if has_dropout else None)
+            logits = _logits(variables, kind.activation, pixels, dropped if kind.has_dropout else None)
         losses, slopes = _entropies(logits, labels)
         slopes /= tf.cast(tf.size(labels), tf.float32)
         gradients = tape.gradient(logits, variables, output_gradients=slopes)
-        passes.update(trained, gradients, learning_rate, count)
+        updates.update(trained, gradients, kind.rule, count, updates.rate(rates, index), numbers)
         return tf.reduce_sum(losses), passes.right(logits, labels)
 
     def judge(pixels: Any, labels: Any) -> passes.Judged:
-        logits = _logits(variables, activation, pixels, None)
+        logits = _logits(variables, kind.activation, pixels, None)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
         return tf.reduce_sum(_entropies(logits, labels)[0]), passes.right(tf.nn.softmax(logits), labels)
 
-    return (*passes.train(resident, order, batch_size, step), *passes.validate(resident, judge))
+    return (*passes.train(resident, order, numbers["batch_size"], step), *passes.validate(resident, judge))
 
 
 def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:

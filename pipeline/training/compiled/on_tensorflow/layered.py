@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipeline.training.compiled.on_tensorflow import passes
+from pipeline.training.compiled.on_tensorflow import passes, updates
 from pipeline.training.fit import LOSS
+from pipeline.training.optimizers import Optimizer
 
-# Adam's settings that may be anything, the rate as long as it is a number.
-FREE = ("name", "learning_rate")
 # What an optimizer may do beside its steps, which nothing here does.
 BESIDE = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
@@ -32,15 +31,6 @@ def refusal(model: keras.Model) -> str:
     return ""
 
 
-def _is_plain_adam(optimizer: Any) -> bool:
-    """Whether the fused operation gives the optimizer's numbers."""
-    if type(optimizer) is not keras.optimizers.Adam:
-        return False
-    given, usual = optimizer.get_config(), keras.optimizers.Adam().get_config()
-    is_usual = all(value == usual[name] for name, value in given.items() if name not in FREE)
-    return is_usual and isinstance(given["learning_rate"], float)
-
-
 class Layered:
     """A Keras model that trains for an epoch a call.
 
@@ -52,31 +42,35 @@ class Layered:
         self.model = model
         self._resident = resident
         self._batch_size = batch_size
-        variables = [variable.value for variable in model.trainable_variables]
-        # The fused operation takes a quarter less time than the optimizer's own.
-        self._adam = passes.fresh(variables) if _is_plain_adam(model.optimizer) else None
-        self._variables = variables
-        if self._adam is None:
+        self._variables = [variable.value for variable in model.trainable_variables]
+        self._optimizer = _known(model)
+        if self._optimizer is not None:
+            self._trained = updates.fresh(self._variables, self._optimizer.rule)
+        else:
             # Not in the call: a variable can be made in the first trace alone.
             model.optimizer.build(model.trainable_variables)
-        numbers = (tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32))
-        signature = (tf.TensorSpec(resident.labels.shape, tf.int64), *numbers)
-        self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*signature)
+        sizes = resident.labels.shape
+        specs = (
+            tf.TensorSpec(sizes, tf.int64),
+            tf.TensorSpec((), tf.int32),
+            tf.TensorSpec(sizes, tf.float32),
+        )
+        self._epoch = tf.function(self._traced, autograph=False).get_concrete_function(*specs)
 
-    def epoch(self, order: NDArray[np.int64], epochs_done: int, learning_rate: float | None) -> passes.Sums:
+    def epoch(
+        self, order: NDArray[np.int64], epochs_done: int, rates: NDArray[np.float32] | None
+    ) -> passes.Sums:
         """Train for one epoch.
 
         Args:
             order: the order of the training images, (num_images,).
-            learning_rate: None: the optimizer keeps its own.
+            rates: of each step, (num_steps,); None: the optimizer keeps its own.
         """
-        if learning_rate is None:
-            learning_rate = float(self.model.optimizer.learning_rate)
-        elif self._adam is None:
-            self.model.optimizer.learning_rate = learning_rate
-        steps_done = epochs_done * -(-len(order) // self._batch_size)
-        numbers = (tf.constant(steps_done), tf.constant(learning_rate))
-        sums: passes.Sums = self._epoch(tf.constant(order), *numbers)
+        num_steps = -(-len(order) // self._batch_size)
+        if rates is None:
+            rates = np.full(num_steps, float(self.model.optimizer.learning_rate), np.float32)
+        steps_done, padded = tf.constant(epochs_done * num_steps), updates.rates(rates, len(order))
+        sums: passes.Sums = self._epoch(tf.constant(order), steps_done, padded)
         return sums
 
     @property
@@ -85,15 +79,17 @@ class Layered:
         weights: list[NDArray[Any]] = self.model.get_weights()
         return weights
 
-    def _traced(self, order: Any, steps_done: Any, learning_rate: Any) -> passes.Sums:
+    def _traced(self, order: Any, steps_done: Any, rates: Any) -> passes.Sums:
         def step(pixels: Any, labels: Any, index: Any) -> passes.Judged:
             with tf.GradientTape() as tape:
                 loss, hits = self._mean(pixels, labels, training=True)
             gradients = tape.gradient(loss, self._variables)
-            if self._adam is not None:
-                passes.update(self._adam, gradients, learning_rate, steps_done + index)
-            else:
+            if self._optimizer is None:
                 self.model.optimizer.apply(gradients, self.model.trainable_variables)
+            else:
+                own, rate = updates.numbers(self._optimizer), updates.rate(rates, index)
+                rule = self._optimizer.rule
+                updates.update(self._trained, gradients, rule, steps_done + index, rate, own)
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         def judge(pixels: Any, labels: Any) -> passes.Judged:
@@ -111,3 +107,9 @@ class Layered:
         # Beside the cross-entropy: what layers add of their own, as regularizers do.
         loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
         return loss, passes.right(probabilities, labels)
+
+
+def _known(model: keras.Model) -> Optimizer | None:
+    """The model's optimizer, if its steps can be made here; None: it makes them itself."""
+    has_constraints = any(variable.constraint is not None for variable in model.trainable_variables)
+    return None if has_constraints else Optimizer.known(model.optimizer)
