@@ -79,9 +79,10 @@ def distance(first, second):
         {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01, "schedule": "cosine"},
         {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 40},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
-        {"batch_size": 128, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"},
+        {"batch_size": 128, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"}
+        | {"label_smoothing": 0.1},
         {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "nesterov": "yes", "weight_decay": 0.01},
-        {"batch_size": 128, "optimizer": "rmsprop", "activation": "swish"},
+        {"batch_size": 128, "optimizer": "rmsprop", "activation": "swish", "schedule": "one_cycle"},
     ],
     ids=str,
 )
@@ -100,7 +101,8 @@ def test_after_100_steps_the_weights_and_metrics_are_those_of_fit(changes, tmp_p
     "changes",
     [
         {"rotation": 0.1, "schedule": "cosine", "hidden_layers": 0, "batch_size": 50},
-        {"model": "cnn", "filters": 4, "batch_size": 60},
+        {"model": "cnn", "filters": 4, "batch_size": 60, "schedule": "one_cycle", "optimizer": "sgd"}
+        | {"label_smoothing": 0.2},
         {"model": "rnn", "recurrent_units": 4, "batch_size": 60},
         {"model": "transformer", "width": 4, "heads": 2, "depth": 1, "batch_size": 60},
     ],
@@ -199,7 +201,7 @@ def test_what_it_cannot_train_it_refuses_in_words(model, reason):
 def test_what_it_cannot_train_plain_fit_trains_and_the_log_says_why(monkeypatch, caplog):
     """A model that is refused is trained as plain fit trains it, with a sentence that says why."""
     monkeypatch.setattr(Networks, "is_dense", lambda *_: False)
-    monkeypatch.setattr(on_jax, "refusal", lambda _: "it is to run eagerly")
+    monkeypatch.setattr(on_jax, "refusal", lambda *_: "it is to run eagerly")
     trial, fit, compiled = a_trial(hidden_layers=0), Fit(*FEW), Compiled(*FEW)
     assert trained(compiled, trial) == trained(fit, trial)
     assert "trial 0 is trained by plain fit: it is to run eagerly." in caplog.text

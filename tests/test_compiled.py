@@ -70,9 +70,10 @@ def weights(program, trial, folder):
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
         {"batch_size": 64, "schedule": "cosine", "learning_rate": 0.01},
         {"batch_size": 64, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"},
-        {"batch_size": 64, "optimizer": "sgd", "learning_rate": 0.1, "activation": "swish"},
+        {"batch_size": 64, "optimizer": "sgd", "learning_rate": 0.1, "activation": "swish"}
+        | {"label_smoothing": 0.1},
         {"batch_size": 64, "optimizer": "sgd", "momentum": 0.9, "nesterov": "yes", "weight_decay": 0.01},
-        {"batch_size": 64, "optimizer": "rmsprop", "dropout": 0.2},
+        {"batch_size": 64, "optimizer": "rmsprop", "dropout": 0.2, "schedule": "one_cycle", "warmup": 0.0},
     ],
     ids=str,
 )
@@ -175,7 +176,7 @@ def test_a_dropped_trial_is_forgotten():
 def test_a_hyperparameter_that_dense_networks_do_not_know_is_left_to_keras():
     """A configuration with a new hyperparameter is never trained as if it were not there."""
     assert NETWORKS.is_dense(DEFAULTS)
-    assert not NETWORKS.is_dense({**DEFAULTS, "label_smoothing": 0.1})
+    assert not NETWORKS.is_dense({**DEFAULTS, "batch_norm": "yes"})
 
 
 def test_auto_is_compiled():

@@ -15,7 +15,9 @@ from pipeline.training.fit import Fit, compile_as_configured
     "changes",
     [
         {"rotation": 0.1, "zoom": 0.2, "dropout": 0.2, "batch_size": 32},
-        {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine"},
+        {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine", "activation": "gelu"},
+        {"model": "cnn", "filters": 4, "batch_size": 50, "optimizer": "sgd", "momentum": 0.9, "warmup": 0.1}
+        | {"schedule": "one_cycle", "label_smoothing": 0.2},
         {"model": "rnn", "recurrent_units": 8, "recurrent_layers": 2, "dropout": 0.2, "direction": "both"},
         {"model": "rnn", "recurrent_units": 8, "cell": "gru", "batch_size": 50},
         {"model": "transformer", "width": 8, "heads": 2, "depth": 1, "dropout": 0.2},
@@ -98,7 +100,12 @@ def test_any_optimizer_of_a_model_trains_it_as_plain_fit_does(name, monkeypatch)
             keras.Input(shape),
             keras.layers.Rescaling(1 / 255),
             keras.layers.Flatten(),
-            keras.layers.Dense(8, kernel_initializer=draws(seed_of("a")), kernel_regularizer="l2"),
+            keras.layers.Dense(
+                8,
+                kernel_initializer=draws(seed_of("a")),
+                kernel_regularizer="l2",
+                kernel_constraint="max_norm",
+            ),
             keras.layers.BatchNormalization(),
             keras.layers.Dropout(0.2, seed=seed_of("b")),
             keras.layers.Dense(num_classes, "softmax", kernel_initializer=draws(seed_of("c"))),

@@ -7,7 +7,7 @@ from pipeline.learners.networks import FAMILIES, NAMES, NETWORKS, SHARED, Networ
 from pipeline.learners.own_code import Config
 from pipeline.space import defaults
 from pipeline.study import DataShape
-from pipeline.training.optimizers import learning_rate
+from pipeline.training.optimizers import learning_rate, learning_rates, one_cycle
 
 
 def test_a_constant_schedule_keeps_the_rate():
@@ -21,6 +21,18 @@ def test_a_cosine_schedule_begins_at_the_rate_and_falls_towards_zero():
     rates = [learning_rate(falling, epoch, 4) for epoch in (1, 2, 3, 4)]
     # Cosines of 0, 45, 90 and 135 degrees, to 4 digits.
     assert rates == pytest.approx([1, 0.8536, 0.5, 0.1464], abs=1e-4)
+
+
+def test_one_cycle_rises_in_equal_steps_and_falls_towards_zero():
+    """Over a trial's steps, not its epochs, to the given rate and no higher; every step trains."""
+    cycle = {**DEFAULTS, "schedule": "one_cycle", "learning_rate": 1.0, "warmup": 0.4}
+    rates = [rate for epoch in (1, 2) for rate in learning_rates(cycle, epoch, 2, 5)]
+    # Four steps up to 4/5, then cosines of 0, 30, ... 150 degrees, to 4 digits.
+    falling = [1, 0.9330, 0.75, 0.5, 0.25, 0.0670]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, *falling], abs=1e-4)
+    # What plain fit is given.
+    assert [float(one_cycle(cycle, 2, 5)(step)) for step in range(10)] == pytest.approx(rates, abs=1e-6)
+    assert list(learning_rates({**cycle, "warmup": 0.0}, 1, 1, 2)) == pytest.approx([1, 0.5])
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ FAMILIES: Mapping[str, Family] = {
 SHARED: Mapping[str, Hyperparameter] = {
     "batch_size": Hyperparameter(int, 32, 1, 65_536),
     "learning_rate": Hyperparameter(float, 0.001, 0, 10, low_open=True),
-    "schedule": Hyperparameter(str, "constant", words=("constant", "cosine")),
+    "schedule": Hyperparameter(str, "constant", words=("constant", "cosine", "one_cycle")),
     "dropout": Hyperparameter(float, 0.0, 0, 1, high_open=True),
     "rotation": Hyperparameter(float, 0.0, 0, 0.5),
     "zoom": Hyperparameter(float, 0.0, 0, 0.9),
@@ -74,6 +74,10 @@ OPTIONAL: Mapping[str, Hyperparameter] = {
     "weight_decay": Hyperparameter(float, 0.0, 0, 1),
     "momentum": Hyperparameter(float, 0.0, 0, 1, high_open=True, counts_at=("optimizer", ("sgd",))),
     "nesterov": Hyperparameter(str, "no", words=("no", "yes"), counts_at=("optimizer", ("sgd",))),
+    # The share of each label that is spread over all classes, in training alone.
+    "label_smoothing": Hyperparameter(float, 0.0, 0, 1, high_open=True),
+    # The share of a trial's steps in which the rate rises; 0: it only falls.
+    "warmup": Hyperparameter(float, 0.3, 0, 1, high_open=True, counts_at=("schedule", ("one_cycle",))),
 }
 # What an epoch reports where it is the objective: the classes count alike, however many images each has.
 OF_CLASSES: Mapping[str, Direction] = {f"val_{name}": "maximize" for name in scored.OF_CLASSES}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline import seeds
 from pipeline.space import Configuration
 from pipeline.training.lean import keras
-from pipeline.training.optimizers import Optimizer, learning_rate
+from pipeline.training.optimizers import PER_STEP, Optimizer, learning_rate, one_cycle
 from pipeline.training.program import Builder, SeedOf
 from pipeline.trial import Metrics, Trial
 
@@ -62,7 +64,11 @@ class Fit:
             shape, chance = self._train[0].shape[1:], seed_of(self._seed, trial)
             model = self._builder.build(trial.configuration, shape, self._num_classes, chance)
             made = model, compile_as_configured(model, trial.configuration)
-        self._models[trial.number] = _Fitted(trial, *made)
+        model, is_ours = made
+        if is_ours and trial.configuration["schedule"] == PER_STEP:
+            num_steps = ceil(len(self._train[1]) / int(trial.configuration["batch_size"]))
+            model.optimizer.learning_rate = one_cycle(trial.configuration, trial.epochs, num_steps)
+        self._models[trial.number] = _Fitted(trial, model, is_ours)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
         """Train the first for one more epoch."""
@@ -72,7 +78,7 @@ class Fit:
         """Train for one more epoch; loss, accuracy, val_loss, val_accuracy after it."""
         one = self._models[number]
         trial, done = one.trial, one.epochs_done
-        if one.is_ours and trial.configuration["schedule"] != "constant":
+        if one.is_ours and trial.configuration["schedule"] not in ("constant", PER_STEP):
             one.model.optimizer.learning_rate = learning_rate(trial.configuration, done + 1, trial.epochs)
         # fit's own shuffling draws from a generator that all models of the process share.
         images, labels = self._train
@@ -89,6 +95,9 @@ class Fit:
             verbose=0,
         ).history
         one.epochs_done += 1
+        # Only what is trained on is smoothed: on val the loss is what it is in every other study.
+        history["val_loss"] = history.pop(f"val_{PLAIN}", history["val_loss"])
+        history.pop(PLAIN, None)
         return {name: float(values[-1]) for name, values in history.items()}
 
     def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -143,6 +152,19 @@ def shuffled(study_seed: int, trial: Trial, epoch: int, num_images: int) -> NDAr
 
 
 LOSS = "sparse_categorical_crossentropy"
+# What fit reports beside a loss of smoothed labels.
+PLAIN = "cross_entropy"
+
+
+def cross_entropy(labels: Any, probabilities: Any, smoothing: float) -> Any:
+    """The cross-entropy of each input, (batch,), of labels that have a share spread over all classes.
+
+    Source: Szegedy et al. (2016), "Rethinking the Inception Architecture for Computer Vision", section 7.
+    """
+    if not smoothing:
+        return keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+    one_hot = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), probabilities.shape[-1])
+    return keras.losses.categorical_crossentropy(one_hot, probabilities, label_smoothing=smoothing)
 
 
 def compile_as_configured(model: keras.Model, configuration: Configuration) -> bool:
@@ -152,10 +174,12 @@ def compile_as_configured(model: keras.Model, configuration: Configuration) -> b
     """
     if model.compiled:
         return False
+    smoothing = float(configuration.get("label_smoothing", 0.0))
+    plain = [keras.metrics.SparseCategoricalCrossentropy(name=PLAIN)] if smoothing else []
     model.compile(
         optimizer=Optimizer.of(configuration).made(float(configuration["learning_rate"])),
-        loss=LOSS,
-        metrics=["accuracy"],
+        loss=partial(cross_entropy, smoothing=smoothing) if smoothing else LOSS,
+        metrics=["accuracy", *plain],
         # TensorFlow's XLA takes longer to compile than a small model takes to train on a CPU. JAX has no
         # other way to be fast; "auto" leaves out the layers that cannot be compiled.
         jit_compile="auto" if keras.backend.backend() == "jax" else False,

@@ -24,7 +24,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
 DENSE = frozenset(
     {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
     | {"activation", "rotation", "zoom", "epochs", "early_stopping"}
-    | {"optimizer", "weight_decay", "momentum", "nesterov"}
+    | {"optimizer", "weight_decay", "momentum", "nesterov", "warmup", "label_smoothing"}
 )
 
 

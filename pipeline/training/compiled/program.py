@@ -101,12 +101,13 @@ class Compiled:
             return
         model = self._builder.build(configuration, self._shape, self._num_classes, chance)
         is_ours = compile_as_configured(model, configuration)
-        refusal = self._on.refusal(model)
+        refusal = self._on.refusal(model, is_ours)
         if refusal:
             _log.warning("trial %s is trained by plain fit: %s.", trial.number, refusal)
             self._fit.start(trial, (model, is_ours))
             return
-        layered = self._on.Layered(self._resident, model, int(configuration["batch_size"]))
+        smoothing = float(configuration.get("label_smoothing", 0.0)) if is_ours else 0.0
+        layered = self._on.Layered(self._resident, model, int(configuration["batch_size"]), smoothing)
         self._slots[trial.number] = _Slot(trial, layered, is_ours=is_ours)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:

@@ -38,6 +38,7 @@ class Kind(NamedTuple):
 
     activation: str
     has_dropout: bool
+    has_smoothing: bool
     batch_size: int
     rule: Rule
     widths: tuple[int, ...]
@@ -104,14 +105,18 @@ class Network:
         self._epochs = epochs
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
+        smoothing = float(configuration.get("label_smoothing", 0.0))
         self._numbers = {
             "kept": np.float32(1 - dropout),
             "units": np.int32(units),
             "seeds": np.array([seed_of(f"dropout_{index}") for index in range(depth)], np.uint32),
+            "smoothing": np.float32(smoothing),
             **updates.numbers(optimizer),
         }
         most = min(self._batch_size, len(epochs.resident.labels))
-        self.kind = Kind(str(configuration["activation"]), dropout > 0, most, optimizer.rule, tuple(wide))
+        self.kind = Kind(
+            str(configuration["activation"]), dropout > 0, smoothing > 0, most, optimizer.rule, tuple(wide)
+        )
 
     def steps(self, num_images: int, num_epochs: int) -> int:
         """How many steps so many epochs have."""
@@ -184,7 +189,8 @@ def _epoch(
             logits = _logits(
                 variables, kind.activation, pixels, numbers, dropped if kind.has_dropout else None
             )
-            losses = jnp.where(counts, _entropies(jax.nn.softmax(logits), labels), 0).sum()
+            smoothing = numbers["smoothing"] if kind.has_smoothing else None
+            losses = jnp.where(counts, _entropies(jax.nn.softmax(logits), labels, smoothing), 0).sum()
             return losses / counts.sum(), (losses, passes.right(logits, labels, counts))
 
         (_, judged), gradients = jax.value_and_grad(mean, has_aux=True)(trained.variables)
@@ -195,7 +201,7 @@ def _epoch(
 
     def judge(pixels: Any, labels: Any, counts: Any) -> passes.Judged:
         probabilities = jax.nn.softmax(_logits(trained.variables, kind.activation, pixels, numbers, None))
-        losses = jnp.where(counts, _entropies(probabilities, labels), 0)
+        losses = jnp.where(counts, _entropies(probabilities, labels, None), 0)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
         return losses.sum(), passes.right(probabilities, labels, counts)
 
@@ -232,8 +238,13 @@ def _logits(variables: list[Any], activation: str, pixels: Any, numbers: Any, dr
     return hidden @ kernel + bias
 
 
-def _entropies(probabilities: Any, labels: Any) -> Any:
+def _entropies(probabilities: Any, labels: Any, smoothing: Any) -> Any:
     """The cross-entropy of each image, (batch,), as Keras takes it of probabilities (batch, num_classes)."""
+    if smoothing is not None:
+        true = jax.nn.one_hot(labels, probabilities.shape[1])
+        true = true * (1 - smoothing) + smoothing / probabilities.shape[1]
+        shares = probabilities / jnp.sum(probabilities, axis=1, keepdims=True)
+        return -jnp.sum(true * jnp.log(jnp.clip(shares, EPSILON, 1 - EPSILON)), axis=1)
     is_true = jnp.arange(probabilities.shape[1]) == labels[:, None]
     of_true = jnp.sum(jnp.where(is_true, probabilities, 0), axis=1) / jnp.sum(probabilities, axis=1)
     return -jnp.log(jnp.clip(of_true, EPSILON, 1 - EPSILON))

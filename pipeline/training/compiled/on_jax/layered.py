@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.training.compiled.on_jax import passes
+from pipeline.training.fit import LOSS, cross_entropy
 
-LOSS = "sparse_categorical_crossentropy"
 # What an optimizer may do beside its steps, which nothing here does.
 BESIDE = ("use_ema", "loss_scale_factor")
 
 
-def refusal(model: keras.Model) -> str:
-    """Why the model cannot be trained here, as the end of a sentence; empty if it can."""
-    if model.loss != LOSS:
+def refusal(model: keras.Model, is_ours: bool = False) -> str:
+    """Why the model cannot be trained here, as the end of a sentence; empty if it can.
+
+    Args:
+        is_ours: its optimizer and loss are the study's.
+    """
+    if not is_ours and model.loss != LOSS:
         return f"its loss is {model.loss}, not {LOSS}"
     beside = [name for name in BESIDE if model.optimizer.get_config().get(name)]
     if beside:
@@ -36,15 +40,19 @@ class Layered:
 
     Args:
         model: compiled with sparse cross-entropy.
+        smoothing: the share of each label that is spread over all classes in training.
     """
 
     # Not one call for all steps, as in `dense`: inside of a loop XLA leaves the slopes of convolutions as
     # it finds them, and on a CPU they then take five times as long.
 
-    def __init__(self, resident: passes.Resident, model: keras.Model, batch_size: int) -> None:
+    def __init__(
+        self, resident: passes.Resident, model: keras.Model, batch_size: int, smoothing: float = 0.0
+    ) -> None:
         self._model = model
         self._resident = resident
         self._batch_size = batch_size
+        self._smoothing = smoothing
         model.optimizer.build(model.trainable_variables)
         kinds = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
         # Copies: a step writes the new state over the old.
@@ -121,5 +129,6 @@ class Layered:
         probabilities, changed, added = self._model.stateless_call(
             trainable, others, images, training=training, return_losses=True
         )
-        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        losses = cross_entropy(labels, probabilities, self._smoothing if training else 0.0)
+        added = added if training or not self._smoothing else []
         return probabilities, losses, sum(added, jnp.float32(0)), changed

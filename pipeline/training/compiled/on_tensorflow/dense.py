@@ -32,11 +32,12 @@ class Kind(NamedTuple):
 
     activation: str
     has_dropout: bool
+    has_smoothing: bool
     rule: Rule
 
 
 class Epochs:
-    """Epochs of networks, one trace for each depth, activation, use of dropout and kind of optimizer."""
+    """Epochs of networks, one trace for each depth and kind."""
 
     def __init__(self, resident: passes.Resident) -> None:
         self.resident = resident
@@ -74,13 +75,15 @@ class Network:
         self._trained = updates.fresh(_initial(names, widths, seed_of), optimizer.rule)
         self._batch_size = int(configuration["batch_size"])
         dropout = float(configuration["dropout"])
+        smoothing = float(configuration.get("label_smoothing", 0.0))
         self._numbers = {
             "batch_size": tf.constant(self._batch_size),
             "dropout": tf.constant(dropout),
             "seeds": tf.constant([seed_of(f"dropout_{index}") for index in range(depth)], tf.int32),
+            "smoothing": tf.constant(smoothing),
             **updates.numbers(optimizer),
         }
-        self.kind = Kind(str(configuration["activation"]), dropout > 0, optimizer.rule)
+        self.kind = Kind(str(configuration["activation"]), dropout > 0, smoothing > 0, optimizer.rule)
         self._epoch = epochs.function(self.kind)
 
     def epoch(self, order: NDArray[np.int64], epochs_done: int, rates: NDArray[np.float32]) -> passes.Sums:
@@ -140,7 +143,8 @@ def _epoch(
 
         with tf.GradientTape() as tape:
             logits = _logits(variables, kind.activation, pixels, dropped if kind.has_dropout else None)
-        losses, slopes = _entropies(logits, labels)
+        smoothing = numbers["smoothing"] if kind.has_smoothing else None
+        losses, slopes = _entropies(logits, labels, smoothing)
         slopes /= tf.cast(tf.size(labels), tf.float32)
         gradients = tape.gradient(logits, variables, output_gradients=slopes)
         updates.update(trained, gradients, kind.rule, count, updates.rate(rates, index), numbers)
@@ -149,7 +153,7 @@ def _epoch(
     def judge(pixels: Any, labels: Any) -> passes.Judged:
         logits = _logits(variables, kind.activation, pixels, None)
         # Softmax can make equals of two logits: what is recorded is what the saved model's answers give.
-        return tf.reduce_sum(_entropies(logits, labels)[0]), passes.right(tf.nn.softmax(logits), labels)
+        return tf.reduce_sum(_entropies(logits, labels, None)[0]), passes.right(tf.nn.softmax(logits), labels)
 
     return (*passes.train(resident, order, numbers["batch_size"], step), *passes.validate(resident, judge))
 
@@ -163,6 +167,11 @@ def _logits(variables: Any, activation: str, pixels: Any, dropped: Any) -> Any:
     return tf.nn.bias_add(tf.matmul(hidden, kernel), bias)
 
 
-def _entropies(logits: Any, labels: Any) -> Any:
+def _entropies(logits: Any, labels: Any, smoothing: Any) -> Any:
     """The cross-entropy of each image, (batch,), and its slopes by the logits, (batch, num_classes)."""
+    if smoothing is not None:
+        num_classes = logits.shape[1] or tf.shape(logits)[1]
+        each = smoothing / tf.cast(num_classes, tf.float32)
+        smoothed = tf.one_hot(labels, num_classes, 1 - smoothing + each, each)
+        return tf.raw_ops.SoftmaxCrossEntropyWithLogits(features=logits, labels=smoothed)
     return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels)

@@ -10,16 +10,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from pipeline.training.compiled.on_tensorflow import passes, updates
-from pipeline.training.fit import LOSS
+from pipeline.training.fit import LOSS, cross_entropy
 from pipeline.training.optimizers import Optimizer
 
 # What an optimizer may do beside its steps, which nothing here does.
 BESIDE = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
-def refusal(model: keras.Model) -> str:
-    """Why the model cannot be trained here, as the end of a sentence; empty if it can."""
-    if model.loss != LOSS:
+def refusal(model: keras.Model, is_ours: bool = False) -> str:
+    """Why the model cannot be trained here, as the end of a sentence; empty if it can.
+
+    Args:
+        is_ours: its optimizer and loss are the study's.
+    """
+    if not is_ours and model.loss != LOSS:
         return f"its loss is {model.loss}, not {LOSS}"
     beside = [name for name in BESIDE if model.optimizer.get_config().get(name)]
     if beside:
@@ -36,14 +40,18 @@ class Layered:
 
     Args:
         model: compiled with sparse cross-entropy.
+        smoothing: the share of each label that is spread over all classes in training.
     """
 
-    def __init__(self, resident: passes.Resident, model: keras.Model, batch_size: int) -> None:
+    def __init__(
+        self, resident: passes.Resident, model: keras.Model, batch_size: int, smoothing: float = 0.0
+    ) -> None:
         self.model = model
         self._resident = resident
         self._batch_size = batch_size
+        self._smoothing = smoothing
         self._variables = [variable.value for variable in model.trainable_variables]
-        self._optimizer = _known(model)
+        self._optimizer = Optimizer.known(model.optimizer)
         if self._optimizer is not None:
             self._trained = updates.fresh(self._variables, self._optimizer.rule)
         else:
@@ -90,6 +98,9 @@ class Layered:
                 own, rate = updates.numbers(self._optimizer), updates.rate(rates, index)
                 rule = self._optimizer.rule
                 updates.update(self._trained, gradients, rule, steps_done + index, rate, own)
+                for variable in self.model.trainable_variables:
+                    if variable.constraint is not None:
+                        variable.assign(variable.constraint(variable))
             return loss * tf.cast(tf.size(labels), tf.float32), hits
 
         def judge(pixels: Any, labels: Any) -> passes.Judged:
@@ -103,13 +114,8 @@ class Layered:
     def _mean(self, pixels: Any, labels: Any, training: bool) -> passes.Judged:
         """The loss that Keras' fit minimizes, and how many images are right."""
         probabilities = self.model(pixels, training=training)
-        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
+        losses = cross_entropy(labels, probabilities, self._smoothing if training else 0.0)
         # Beside the cross-entropy: what layers add of their own, as regularizers do.
-        loss = tf.add_n([tf.reduce_mean(losses), *self.model.losses])
+        added = self.model.losses if training or not self._smoothing else []
+        loss = tf.add_n([tf.reduce_mean(losses), *added])
         return loss, passes.right(probabilities, labels)
-
-
-def _known(model: keras.Model) -> Optimizer | None:
-    """The model's optimizer, if its steps can be made here; None: it makes them itself."""
-    has_constraints = any(variable.constraint is not None for variable in model.trainable_variables)
-    return None if has_constraints else Optimizer.known(model.optimizer)
