@@ -103,6 +103,7 @@ def test_after_100_steps_the_weights_and_metrics_are_those_of_fit(changes, tmp_p
         {"rotation": 0.1, "schedule": "cosine", "hidden_layers": 0, "batch_size": 50},
         {"model": "cnn", "filters": 4, "batch_size": 60, "schedule": "one_cycle", "optimizer": "sgd"}
         | {"label_smoothing": 0.2},
+        {"model": "cnn", "filters": 2, "batch_norm": "yes", "pooling": "average", "batch_size": 60},
         {"model": "rnn", "recurrent_units": 4, "batch_size": 60},
         {"model": "transformer", "width": 4, "heads": 2, "depth": 1, "batch_size": 60},
     ],

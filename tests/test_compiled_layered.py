@@ -18,6 +18,16 @@ from pipeline.training.fit import Fit, compile_as_configured
         {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine", "activation": "gelu"},
         {"model": "cnn", "filters": 4, "batch_size": 50, "optimizer": "sgd", "momentum": 0.9, "warmup": 0.1}
         | {"schedule": "one_cycle", "label_smoothing": 0.2},
+        {"batch_norm": "yes", "shift": 0.1, "augmentation": "course", "optimizer": "adamw"},
+        {
+            "model": "cnn",
+            "filters": 2,
+            "batch_norm": "yes",
+            "blocks": 3,
+            "kernel_size": 5,
+            "hidden_layers": 0,
+        },
+        {"model": "cnn", "filters": 4, "pooling": "stride", "optimizer": "rmsprop", "batch_size": 50},
         {"model": "rnn", "recurrent_units": 8, "recurrent_layers": 2, "dropout": 0.2, "direction": "both"},
         {"model": "rnn", "recurrent_units": 8, "cell": "gru", "batch_size": 50},
         {"model": "transformer", "width": 8, "heads": 2, "depth": 1, "dropout": 0.2},

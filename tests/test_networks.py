@@ -1,13 +1,17 @@
 """What a configuration means: the rate of each epoch, its cost, and what each family makes of it."""
 
+from math import prod
+
+import keras
 import pytest
 from fakes import DEFAULTS
 
+from pipeline.learners import augmentation
 from pipeline.learners.networks import FAMILIES, NAMES, NETWORKS, SHARED, Networks
 from pipeline.learners.own_code import Config
 from pipeline.space import defaults
 from pipeline.study import DataShape
-from pipeline.training.optimizers import learning_rate, learning_rates, one_cycle
+from pipeline.training.optimizers import Optimizer, learning_rate, learning_rates, one_cycle
 
 
 def test_a_constant_schedule_keeps_the_rate():
@@ -59,6 +63,36 @@ def test_what_is_read_of_a_configuration_is_noted() -> None:
     assert dict(**Config({"a": 1})) == {"a": 1}
 
 
+def described(configuration):
+    """All that Keras says of the configuration's model."""
+    # Layers without a name are called after how many the process has made.
+    keras.utils.clear_session()
+    return NETWORKS.build(configuration, SHAPE, NUM_CLASSES, lambda _: 1).to_json()
+
+
+def test_a_preset_of_augmentation_stands_for_its_amounts():
+    """The course's is a turn of at most 10 degrees, a 36th of Keras' unit, and a zoom of a tenth."""
+    plain = {**DEFAULTS, "epochs": 1}
+    amounts = {**plain, "rotation": 10 / 360, "zoom": 0.1, "augmentation": "none"}
+    models = [described(one) for one in (amounts, {**plain, "augmentation": "course"}, plain)]
+    assert models[0] == models[1] != models[2]
+    assert not NETWORKS.is_dense({**plain, "augmentation": "course"})
+    assert NETWORKS.is_dense({**plain, "augmentation": "none", "shift": 0.0, "batch_norm": "no"})
+
+
+def test_an_optimizer_is_what_the_configuration_says():
+    """Adam where it says nothing; AdamW decays as Keras does unless it is told; momentum is of sgd alone."""
+    assert Optimizer.of(DEFAULTS) == Optimizer()
+    assert Optimizer.of({"optimizer": "adamw"}) == Optimizer(weight_decay=0.004)
+    given = {"momentum": 0.9, "nesterov": "yes", "weight_decay": 0.1}
+    assert Optimizer.of({"optimizer": "sgd", **given}) == Optimizer("sgd", 0.1, 0.9, True)
+    assert Optimizer.of({"optimizer": "rmsprop", **given}) == Optimizer("rmsprop", 0.1)
+    with pytest.raises(ValueError, match="optimizer must be one of adamw, adam, sgd, rmsprop, not lion"):
+        Optimizer.of({"optimizer": "lion"})
+    for optimizer in map(Optimizer.of, ({}, {"optimizer": "sgd", **given}, {"optimizer": "rmsprop"})):
+        assert Optimizer.known(optimizer.made(0.1)) == optimizer
+
+
 SHAPE = (12, 12, 1)
 NUM_CLASSES = 3
 
@@ -74,11 +108,45 @@ def test_a_familys_own_hyperparameters_all_matter(name):
     learner, own = Networks((name,)), FAMILIES[name].HYPERPARAMETERS
     plain = {**defaults(learner.hyperparameters), "model": name}
     assert learner.hyperparameters.keys() == {"model", *SHARED, *own}
-    made = [
-        learner.build(one, SHAPE, NUM_CLASSES, lambda _: 1).to_json()
-        for one in [plain, *({**plain, key: other(known)} for key, known in own.items())]
-    ]
+    changed = ({**plain, key: other(known)} for key, known in own.items())
+    made = [described(one) for one in (plain, *changed)]
     assert len(set(made)) == 1 + len(own)
+
+
+OPTIONAL = {
+    (name, key): one
+    for name in NAMES
+    for key, one in {**augmentation.OPTIONAL, **getattr(FAMILIES[name], "OPTIONAL", {})}.items()
+}
+
+
+@pytest.mark.parametrize(("name", "key"), OPTIONAL)
+def test_what_a_study_may_name_matters_and_costs_nothing_unnamed(name, key):
+    """It changes what is built; its default is as if it were not there; it is declared where it is named."""
+    plain = {**defaults(Networks((name,)).hyperparameters), "model": name}
+    one, data = OPTIONAL[name, key], DataShape(SHAPE, NUM_CLASSES, 9, 3)
+    values = [{}, {key: one.default}, {key: other(one)}]
+    models = [described({**plain, **value}) for value in values]
+    assert models[0] == models[1] != models[2]
+    costs = [NETWORKS.cost({**plain, **value}, data) for value in values]
+    assert costs[0] == costs[1]
+    assert list(Networks.of((name,), {"space": {key: {}}}).hyperparameters)[-1] == key
+    others = {key for family, key in OPTIONAL if family == name}
+    assert not others & Networks.of((name,), {}).hyperparameters.keys()
+
+
+def test_a_network_of_many_blocks_halves_an_image_until_a_pixel_is_left():
+    """Its cost counts the weights that are read, whichever way it halves."""
+    for pooling in ("max", "average", "stride"):
+        deep = {**DEFAULTS, "model": "cnn", "blocks": 6, "filters": 1, "pooling": pooling}
+        model = NETWORKS.build(deep, SHAPE, NUM_CLASSES, lambda _: 1)
+        places = [prod(layer.output.shape[1:3]) for layer in model.layers if hasattr(layer, "kernel")]
+        sizes = [prod(layer.kernel.shape) for layer in model.layers if hasattr(layer, "kernel")]
+        counted = sum(size * place for size, place in zip(sizes[:6], places[:6], strict=True)) + sum(
+            sizes[6:]
+        )
+        few, more = (NETWORKS.cost(deep, DataShape(SHAPE, NUM_CLASSES, 1, val)) for val in (0, 1))
+        assert more - few == counted
 
 
 @pytest.mark.parametrize("name", NAMES)

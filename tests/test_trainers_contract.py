@@ -36,6 +36,14 @@ CHANGES = [
     {"hidden_layers": 2, "dropout": 0.1, "activation": "tanh", "batch_size": 64, "hidden_units": 16},
     {"rotation": 0.1, "zoom": 0.1, "hidden_layers": 0},
     {"model": "cnn", "filters": 2, "hidden_units": 8},
+    {
+        "hidden_layers": 1,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "schedule": "one_cycle",
+        "label_smoothing": 0.1,
+    },
+    {"model": "cnn", "filters": 2, "batch_norm": "yes", "augmentation": "course", "optimizer": "rmsprop"},
     {"model": "rnn", "recurrent_units": 4, "batch_size": 64},
     {"model": "transformer", "width": 4, "heads": 2, "depth": 1, "batch_size": 64},
 ]

@@ -6,7 +6,7 @@ A new family is a file in families/ with what `Family` asks for: it is found the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from math import ceil, prod
@@ -15,7 +15,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 from pipeline.files import code_sha256
-from pipeline.learners import families
+from pipeline.learners import augmentation, families
 from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
@@ -31,7 +31,8 @@ class Family(Protocol):
     """What a file in families/ knows of its family, and no other place does.
 
     Attributes:
-        HYPERPARAMETERS: its own, beside SHARED.
+        HYPERPARAMETERS: its own, beside SHARED. It may have OPTIONAL too: a configuration has a value for
+            those only where the study file names them.
     """
 
     @property
@@ -105,7 +106,7 @@ class Networks:
     @classmethod
     def of(cls, names: tuple[str, ...], tables: Mapping[str, Any]) -> Self:
         """The learner of these families, for the study file with these tables, unchecked."""
-        return cls(names, named(tables), metrics_of(tables))
+        return cls(names, named(tables, _optional(names)), metrics_of(tables))
 
     @cached_property
     def hyperparameters(self) -> Mapping[str, Hyperparameter]:
@@ -116,7 +117,12 @@ class Networks:
         first = {name: one for name, one in SHARED.items() if name not in LAST}
         model = Hyperparameter(str, NAMES[0], words=NAMES)
         last = {name: SHARED[name] for name in LAST}
-        return {"model": model, **first, **own, **last, **{name: OPTIONAL[name] for name in self.optional}}
+        if "augmentation" in self.optional:
+            # The word stands for values of these.
+            plain = ("augmentation", ("none",))
+            last |= {name: replace(last[name], counts_at=plain) for name in ("rotation", "zoom")}
+        optional = _optional(self.names)
+        return {"model": model, **first, **own, **last, **{name: optional[name] for name in self.optional}}
 
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again."""
@@ -147,7 +153,7 @@ class Networks:
         family, own = _family(configuration)
         layers, features = family.multiply_adds(own, data.input_shape)
         image = layers + features * data.num_classes
-        if configuration["rotation"] or configuration["zoom"]:
+        if augmentation.amounts(configuration):
             image += 100 * prod(data.input_shape)
         steps = ceil(data.num_train / int(configuration["batch_size"]))
         return (3 * data.num_train + data.num_val) * image + steps * STEP_OVERHEAD
@@ -196,7 +202,7 @@ class Networks:
         family, own = _family(configuration)
         inputs = keras.Input(shape, dtype="uint8", name="pixels")
         hidden = keras.layers.Rescaling(1 / 255, name="scaled")(inputs)
-        for layer in _augmentation(configuration, seed_of):
+        for layer in augmentation.layers(configuration, seed_of):
             hidden = layer(hidden)
         for layer in family.layers(own, seed_of):
             hidden = layer(hidden)
@@ -209,10 +215,21 @@ class Networks:
         return keras.Model(inputs, outputs, name=str(configuration["model"]))
 
 
-def named(tables: Mapping[str, Any]) -> tuple[str, ...]:
-    """The optional hyperparameters that a study file names."""
+def _optional(names: tuple[str, ...]) -> dict[str, Hyperparameter]:
+    """What these families may have beside what they always have."""
+    own = [name_to_one for name in names for name_to_one in _optional_of(FAMILIES[name]).items()]
+    return {**OPTIONAL, **augmentation.OPTIONAL, **dict(own)}
+
+
+def _optional_of(family: Family) -> Mapping[str, Hyperparameter]:
+    found: Mapping[str, Hyperparameter] = getattr(family, "OPTIONAL", {})
+    return found
+
+
+def named(tables: Mapping[str, Any], optional: Iterable[str] = OPTIONAL) -> tuple[str, ...]:
+    """Which of the optional hyperparameters a study file names."""
     found = [tables.get(key) for key in ("baseline", "fixed", "space", "compare")]
-    return tuple(name for name in OPTIONAL if any(isinstance(one, dict) and name in one for one in found))
+    return tuple(name for name in optional if any(isinstance(one, dict) and name in one for one in found))
 
 
 def metrics_of(tables: Mapping[str, Any]) -> Mapping[str, Direction]:
@@ -225,22 +242,11 @@ def metrics_of(tables: Mapping[str, Any]) -> Mapping[str, Direction]:
 def _family(configuration: Configuration) -> tuple[Family, Configuration]:
     """The configuration's family, and what the configuration says to it: nothing that is another family's."""
     family = FAMILIES[str(configuration["model"])]
-    others = {
-        name for one in FAMILIES.values() for name in one.HYPERPARAMETERS
-    } - family.HYPERPARAMETERS.keys()
+    others = {name for one in FAMILIES.values() for name in (*one.HYPERPARAMETERS, *_optional_of(one))} - {
+        *family.HYPERPARAMETERS,
+        *_optional_of(family),
+    }
     return family, {name: value for name, value in configuration.items() if name not in others}
-
-
-def _augmentation(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
-    import keras
-
-    rotation, zoom = float(configuration["rotation"]), float(configuration["zoom"])
-    if rotation:
-        yield keras.layers.RandomRotation(
-            rotation, fill_mode="constant", seed=seed_of("rotation"), name="rotation"
-        )
-    if zoom:
-        yield keras.layers.RandomZoom(zoom, fill_mode="constant", seed=seed_of("zoom"), name="zoom")
 
 
 NETWORKS = Networks()

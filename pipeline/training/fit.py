@@ -163,7 +163,9 @@ def cross_entropy(labels: Any, probabilities: Any, smoothing: float) -> Any:
     """
     if not smoothing:
         return keras.losses.sparse_categorical_crossentropy(labels, probabilities)
-    one_hot = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), probabilities.shape[-1])
+    # Fit on JAX makes floats of them.
+    flat = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+    one_hot = keras.ops.one_hot(flat, probabilities.shape[-1])
     return keras.losses.categorical_crossentropy(one_hot, probabilities, label_smoothing=smoothing)
 
 

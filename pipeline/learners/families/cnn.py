@@ -1,8 +1,12 @@
-"""cnn: two pooled convolutions of 3 x 3, the second with twice the filters, then the layers of an mlp."""
+"""cnn: blocks of a convolution and a pooling, each with twice the filters, then the layers of an mlp.
+
+Two blocks of 3 x 3 and the maximum of 2 x 2, unless the study says otherwise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from pipeline.learners.families import mlp
@@ -17,34 +21,70 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "filters": Hyperparameter(int, 16, 1, 4_096),
     "activation": mlp.HYPERPARAMETERS["activation"],
 }
+OPTIONAL: Mapping[str, Hyperparameter] = {
+    **mlp.OPTIONAL,
+    "blocks": Hyperparameter(int, 2, 1, 8),
+    "kernel_size": Hyperparameter(int, 3, 1, 31),
+    # What halves an image: the maximum or the mean of 2 x 2, or convolutions that move by two.
+    "pooling": Hyperparameter(str, "max", words=("max", "average", "stride")),
+}
 
 
 def layers(configuration: Configuration, seed_of: SeedOf) -> Iterator[Any]:
     """From scaled images to features."""
     import keras
 
-    for index in range(2):
+    blocks, kernel_size, pooling = _shape(configuration)
+    for index in range(blocks):
         name = f"convolution_{index}"
-        yield keras.layers.Conv2D(
-            int(configuration["filters"]) * (index + 1),
-            3,
+        yield from mlp.activated(
+            keras.layers.Conv2D,
+            configuration,
+            filters=_filters(configuration, index),
+            kernel_size=kernel_size,
+            strides=2 if pooling == "stride" else 1,
             padding="same",
-            activation=configuration["activation"],
             name=name,
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed_of(name)),
         )
-        yield keras.layers.MaxPooling2D(name=f"pooling_{index}")
+        if pooling != "stride":
+            yield lambda hidden, name=f"pooling_{index}": _pooled(hidden, pooling, name)
     yield from mlp.layers(configuration, seed_of)
+
+
+def _shape(configuration: Configuration) -> tuple[int, int, str]:
+    """How many blocks, how large a kernel, and what halves an image."""
+    given = {name: configuration.get(name, one.default) for name, one in OPTIONAL.items()}
+    return int(given["blocks"] or 0), int(given["kernel_size"] or 0), str(given["pooling"])
+
+
+def _filters(configuration: Configuration, index: int) -> int:
+    return int(configuration["filters"]) << index
+
+
+def _pooled(hidden: Any, pooling: str, name: str) -> Any:
+    """Half the height and width; the same where one of them is a single pixel."""
+    import keras
+
+    if min(hidden.shape[1:3]) < 2:
+        return hidden
+    kinds = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+    return kinds[pooling](2, name=name)(hidden)
 
 
 def multiply_adds(configuration: Configuration, shape: Shape) -> tuple[int, int]:
     """What these layers cost for one image, and how many features they give."""
     height, width, channels = shape
+    blocks, kernel_size, pooling = _shape(configuration)
     total = 0
-    for index in range(2):
-        filters = int(configuration["filters"]) * (index + 1)
-        total += height * width * 9 * channels * filters
-        height, width, channels = height // 2, width // 2, filters
+    for index in range(blocks):
+        filters = _filters(configuration, index)
+        if pooling == "stride":
+            height, width = ceil(height / 2), ceil(width / 2)
+        total += height * width * kernel_size**2 * channels * filters
+        if pooling != "stride" and min(height, width) > 1:
+            height, width = height // 2, width // 2
+        channels = filters
     rest, features = mlp.multiply_adds(configuration, (height, width, channels))
     return total + rest, features
 
