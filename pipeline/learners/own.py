@@ -67,8 +67,10 @@ class OwnModel:
         if "train" in own_code.functions_of(path):
             metrics = {**METRICS, **_objective(tables), **METRICS}
         # Trials end early whoever reads of it.
-        read = own_code.texts(path, root) - {"early_stopping"}
-        of_training = [name for name in named(tables) if name not in read]
+        of_training = named(tables)
+        if of_training:
+            read = own_code.texts(path, root) - {"early_stopping"}
+            of_training = tuple(name for name in of_training if name not in read)
         known = declared(tables, of_training)
         return cls(path, root.resolve(), function, known, metrics, Measuring(settings))
 
