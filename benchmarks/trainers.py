@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -85,7 +85,7 @@ def _train(name: str) -> Json:
     from pipeline.trial import Trial
 
     set_up(1)
-    program, plain = _program(name), defaults(NETWORKS.hyperparameters)
+    program, plain = programs((name,), NUM_TRAIN, NUM_VAL)[name], defaults(NETWORKS.hyperparameters)
     trials = []
     for number, changes in enumerate(configurations()):
         began = time.perf_counter(), time.process_time()
@@ -97,7 +97,8 @@ def _train(name: str) -> Json:
     return {"trials": trials, "cpu": time.process_time(), "memory_mb": _memory_mb()}
 
 
-def _program(name: str) -> Any:
+def programs(names: Sequence[str], num_train: int, num_val: int) -> dict[str, Any]:
+    """Plain fit, and by any other name the compiled program, each with the first images of MNIST."""
     from pipeline.data.idx import read_idx
     from pipeline.learners.networks import NETWORKS
     from pipeline.training.compiled import Compiled
@@ -107,9 +108,10 @@ def _program(name: str) -> Any:
     images = read_idx(folder / "train-images-idx3-ubyte.gz", (28, 28))[..., None]
     labels = read_idx(folder / "train-labels-idx1-ubyte.gz", ()).astype("int64")
     train, val = (
-        (images[part], labels[part]) for part in (slice(NUM_TRAIN), slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL))
+        (images[part], labels[part]) for part in (slice(num_train), slice(num_train, num_train + num_val))
     )
-    return (Fit if name == "fit" else Compiled)(NETWORKS, train, val, floor.NUM_CLASSES, 1)
+    kinds = {name: Fit if name == "fit" else Compiled for name in names}
+    return {name: kind(NETWORKS, train, val, floor.NUM_CLASSES, 1) for name, kind in kinds.items()}
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:

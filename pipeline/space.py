@@ -62,6 +62,10 @@ class Hyperparameter:
         """An admitted value as trials are given it: a rate of 1 is 1.0."""
         return float(value) if self.kind is float else value
 
+    def counts(self, configuration: Configuration) -> bool:
+        """Whether it has an effect beside the configuration's other values."""
+        return self.counts_at is None or configuration.get(self.counts_at[0]) in self.counts_at[1]
+
     def problem(self, value: object) -> Problem | None:
         """What is wrong with `value`, not yet placed; None if it is admitted."""
         if self.admits(value):

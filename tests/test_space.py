@@ -54,8 +54,12 @@ def test_what_cannot_be_trained_is_not_admitted(name, value):
         ("learning_rate", "0.01", 'in (0, 10].\nReceived: "0.01". Write it without quotes: 0.01.'),
         ("batch_size", "64", 'in [1, 65536].\nReceived: "64". Write it without quotes: 64.'),
         ("dropout", 1.5, "a number in [0, 1).\nReceived: 1.5. Choose a value in these bounds"),
-        ("activation", "rleu", 'one of relu, sigmoid, tanh.\nReceived: "rleu". Did you mean relu?'),
-        ("activation", 1, 'one of relu, sigmoid, tanh.\nReceived: 1. Write "relu".'),
+        (
+            "activation",
+            "rleu",
+            'one of relu, sigmoid, tanh, gelu, swish.\nReceived: "rleu". Did you mean relu?',
+        ),
+        ("activation", 1, 'one of relu, sigmoid, tanh, gelu, swish.\nReceived: 1. Write "relu".'),
         ("batch_size", "many", 'Received: "many". Choose a value in these bounds; the default is 32.'),
     ],
 )

@@ -9,7 +9,9 @@ from fakes import parse
 from test_study_refused import edited, refused
 
 from pipeline import study
+from pipeline.errors import StudyError
 from pipeline.learners import Found
+from pipeline.study import DataShape
 
 SEARCHED = '[space] optimizer = { choice = ["adam", "sgd"] }'
 SGD = f"[fixed] momentum = 0.9 ;; {SEARCHED}"
@@ -72,17 +74,39 @@ def test_what_counts_in_some_trials_is_in_order(edit: str) -> None:
     assert {"momentum", "warmup", "rotation"} & found.keys()
 
 
+LOSS = "sparse_categorical_crossentropy"
 OWN = """
+import keras
+
 def build(config, input_shape, num_classes):
-    return config["width"], config.get("momentum")
+    model = keras.Sequential([keras.Input(input_shape), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(config["width"], name=str(config.get("momentum"))))
+    model.add(keras.layers.Dense(num_classes, "softmax"))
+    return model
 """
 
 
 def test_a_model_of_ones_own_keeps_the_names_that_it_reads(tmp_path: Path) -> None:
-    """`momentum` is the model's, of any kind and with a value in the baseline; `optimizer` is training's."""
-    (tmp_path / "model.py").write_text(OWN)
-    text = edited('model = "model.py" ;; [baseline] width = 4 ;; [baseline] momentum = "much"')
-    text = text.replace("dropout = 0.1", 'optimizer = "sgd"').replace("hidden_units = 64", "width = 4")
-    found = study.parse(text, "tiny", Found(tmp_path, tmp_path)).learner.hyperparameters
-    assert (found["momentum"].default, found["momentum"].counts_at) == ("much", None)
+    """`momentum` is the model's, with a value in the baseline; `optimizer` is training's."""
+    found = own(tmp_path, OWN).learner.hyperparameters
+    assert (found["momentum"].default, found["momentum"].counts_at) == (0.5, None)
     assert found["optimizer"].words == ("adam", "adamw", "sgd", "rmsprop")
+
+
+@pytest.mark.slow
+def test_a_model_that_is_compiled_has_no_use_for_the_studys_optimizer(tmp_path: Path) -> None:
+    """One that is not has: it is built, trained on a batch and saved with it."""
+    data = DataShape((4, 4, 1), 3, 9, 3)
+    plain = own(tmp_path, OWN)
+    assert len(list(plain.learner.examine(plain, data))) == 2
+    compiled = own(tmp_path, OWN.replace("return", f'model.compile("adam", "{LOSS}")\n    return'))
+    with pytest.raises(StudyError, match=r"declared and never read.\nReceived: optimizer"):
+        list(compiled.learner.examine(compiled, data))
+
+
+def own(folder: Path, model: str) -> study.Study:
+    """A study of a model file."""
+    (folder / "model.py").write_text(model)
+    text = edited('model = "model.py" ;; [baseline] width = 4 ;; [baseline] momentum = 0.5')
+    text = text.replace("dropout = 0.1", 'optimizer = "sgd"').replace("hidden_units = 64", "width = 4")
+    return study.parse(text, "tiny", Found(folder, folder))

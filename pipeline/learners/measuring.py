@@ -71,7 +71,7 @@ class Measuring:
     def examine(
         self, configurations: Sequence[Configuration], data: DataShape, metric: str
     ) -> dict[str, Any]:
-        """What building, training, saving and loading these shows: {"read", "undeclared", "lines"}.
+        """What building, training, saving and loading these shows: see `_examined`.
 
         Raises:
             ModelError: the user's code raised; its traceback.
@@ -239,10 +239,13 @@ def _positions(layer: Any, side: str) -> int:
 def _examined(
     model: Mapping[str, Any], configurations: list[Configuration], data: DataShape, metric: str
 ) -> dict[str, Any]:
-    """Build each, train one batch, save it and load it again; tell of the smallest and the largest."""
+    """Build each, train one batch, save it and load it again; tell of the smallest and the largest.
+
+    {"read", "undeclared": names, "lines": what was found, "is_compiled": whether a model keeps its optimizer}
+    """
     read: dict[str, None] = {}
     undeclared: dict[str, None] = {}
-    sizes = []
+    sizes, is_compiled = [], False
     for configuration in configurations:
         one = _Trial(model, configuration, data)
         try:
@@ -250,7 +253,7 @@ def _examined(
         finally:
             # One that is not declared is told before the KeyError that follows from it.
             undeclared |= one.config.undeclared
-        _tried(one, built, metric)
+        is_compiled |= not _tried(one, built, metric)
         read |= one.config.read
         sizes.append((built.count_params(), one.multiply_adds(), configuration))
     sizes.sort(key=lambda size: size[:2])
@@ -259,16 +262,17 @@ def _examined(
         f"{word}: {parameters:,} weights ({4 * parameters / 2**20:.1f} MiB), {cost:,} multiply-adds an input"
         for word, (parameters, cost, _) in words.items()
     ]
-    return {"read": list(read), "undeclared": list(undeclared), "lines": lines}
+    told = {"read": list(read), "undeclared": list(undeclared), "lines": lines}
+    return {**told, "is_compiled": is_compiled}
 
 
-def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
-    """Train one batch, save the weights, and load them into the model built again."""
+def _tried(one: _Trial, built: keras.Model, metric: str) -> bool:
+    """Train one batch, save the weights, load them again; whether the study compiles the model."""
     import numpy as np
 
     from pipeline.training.fit import compile_as_configured
 
-    compile_as_configured(built, one.configuration)
+    is_ours = compile_as_configured(built, one.configuration)
     generator = np.random.default_rng(1)
     shape = (NUM_TRIED, *one.data.input_shape)
     if one.data.kind == "images":
@@ -286,6 +290,7 @@ def _tried(one: _Trial, built: keras.Model, metric: str) -> None:
         again.load_weights(path)
     if not np.allclose(built.predict_on_batch(inputs), again.predict_on_batch(inputs), atol=1e-5):
         raise ValueError("the model, saved and loaded again, must give the same answers")
+    return is_ours
 
 
 if __name__ == "__main__":

@@ -171,8 +171,9 @@ class Networks:
         return ()
 
     def read(self, configuration: Configuration) -> Configuration:
-        """What the configuration's family has, and what all share."""
-        return _family(configuration)[1]
+        """What the configuration's family has, and what all share, as far as it has an effect."""
+        known, own = self.hyperparameters, _family(configuration)[1]
+        return {name: value for name, value in own.items() if name not in known or known[name].counts(own)}
 
     def settled(self, configuration: Configuration) -> Configuration:
         """The configuration as it is."""

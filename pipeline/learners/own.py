@@ -168,6 +168,9 @@ class OwnModel:
         names = [name for name in self.hyperparameters if name not in (*TRAINING, *OPTIONAL)]
         full = [{**study.defaults, **one} for one in [study.baseline.configuration, *configurations]]
         found = self.measuring.examine(full, data, study.objective.metric)
+        if found["is_compiled"]:
+            # It keeps its own optimizer and loss.
+            names += [name for name in self.hyperparameters if name in OPTIONAL and name != "early_stopping"]
         unread = [name for name in names if name not in found["read"]]
         problems = [_disagreement("read and not declared", found["undeclared"], "Add it to the study file.")]
         problems += [_disagreement("declared and never read", unread, "Read it, or remove it.")]
