@@ -78,7 +78,7 @@ def distance(first, second):
         # Widths that are padded draw their dropout by another shape.
         {"batch_size": 64, "hidden_layers": 2, "hidden_units": 32, "dropout": 0.4},
         {"batch_size": 128, "activation": "tanh", "learning_rate": 0.01, "schedule": "cosine"},
-        {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "hidden_units": 40},
+        {"batch_size": 37, "hidden_layers": 3, "activation": "sigmoid", "train_images": 300},
         {"batch_size": 2000, "hidden_layers": 0, "learning_rate": 0.0001},
         {"batch_size": 128, "optimizer": "adamw", "weight_decay": 0.1, "activation": "gelu"}
         | {"label_smoothing": 0.1},

@@ -74,6 +74,7 @@ def weights(program, trial, folder):
         | {"label_smoothing": 0.1},
         {"batch_size": 64, "optimizer": "sgd", "momentum": 0.9, "nesterov": "yes", "weight_decay": 0.01},
         {"batch_size": 64, "optimizer": "rmsprop", "dropout": 0.2, "schedule": "one_cycle", "warmup": 0.0},
+        {"batch_size": 64, "train_images": 300, "schedule": "one_cycle"},
     ],
     ids=str,
 )

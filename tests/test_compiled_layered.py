@@ -14,7 +14,7 @@ from pipeline.training.fit import Fit, compile_as_configured
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rotation": 0.1, "zoom": 0.2, "dropout": 0.2, "batch_size": 32},
+        {"rotation": 0.1, "zoom": 0.2, "dropout": 0.2, "batch_size": 32, "train_images": 700},
         {"model": "cnn", "filters": 4, "batch_size": 50, "schedule": "cosine", "activation": "gelu"},
         {"model": "cnn", "filters": 4, "batch_size": 50, "optimizer": "sgd", "momentum": 0.9, "warmup": 0.1}
         | {"schedule": "one_cycle", "label_smoothing": 0.2},

@@ -13,6 +13,7 @@ from pipeline.learners.scikit import OWN, SCIKIT, estimator
 from pipeline.space import defaults
 from pipeline.study import DataShape
 from pipeline.training.estimator import Fitting
+from pipeline.training.program import used
 from pipeline.trial import Trial
 
 SHAPE, NUM_CLASSES, NUM_TRAIN = (5, 4, 1), 3, 240
@@ -89,6 +90,14 @@ def test_every_hyperparameter_of_its_own_matters(family, name):
     others = OWN.keys() - FAMILIES[family].hyperparameters.keys()
     ignored = {other: OTHER[other] for other in others}
     assert SCIKIT.read({**QUICK, "model": family, **ignored}).keys().isdisjoint(ignored)
+
+
+def test_of_fewer_images_the_others_count_for_nothing():
+    """With 60 of them, a fit is that of those 60 alone."""
+    pixels, labels = images(NUM_TRAIN)
+    chosen = used(7, {"train_images": 60}, NUM_TRAIN)
+    few = fitted("svm", {"train_images": 60}, program((pixels, labels)))
+    assert few.digest(0) == fitted("svm", fitting=program((pixels[chosen], labels[chosen]))).digest(0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

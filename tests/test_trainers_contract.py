@@ -50,6 +50,8 @@ CHANGES = [
     {"model": "transformer", "width": 4, "heads": 2, "depth": 1, "batch_size": 64},
     {"model": "random_forest", "n_estimators": 3},
     {"model": "svm"},
+    {"hidden_layers": 2, "train_images": 50},
+    {"model": "random_forest", "n_estimators": 3, "train_images": 50},
 ]
 # Networks and scikit-learn's models: every program at once.
 LEARNER = Mixed()

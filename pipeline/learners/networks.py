@@ -23,6 +23,7 @@ from pipeline.learners.measuring import Measuring
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
 from pipeline.training import scored
+from pipeline.training.program import num_used
 
 if TYPE_CHECKING:
     import keras
@@ -87,6 +88,8 @@ SHARED: Mapping[str, Hyperparameter] = {
 OPTIONAL: Mapping[str, Hyperparameter] = {
     # After so many epochs without a better score; 0: never.
     "early_stopping": Hyperparameter(int, 0, 0, 100_000),
+    # Train on so many of train's inputs, the same for all trials, the fewer among the more; 0: on all.
+    "train_images": Hyperparameter(int, 0, 0, 10**9),
     "optimizer": Hyperparameter(str, "adam", words=("adam", "adamw", "sgd", "rmsprop")),
     "weight_decay": Hyperparameter(float, 0.0, 0, 1),
     "momentum": Hyperparameter(float, 0.0, 0, 1, high_open=True, counts_at=("optimizer", ("sgd",))),
@@ -193,8 +196,9 @@ class Networks:
         image = layers + features * data.num_classes
         if augmentation.amounts(configuration):
             image += 100 * prod(data.input_shape)
-        steps = ceil(data.num_train / int(configuration["batch_size"]))
-        return (3 * data.num_train + data.num_val) * image + steps * STEP_OVERHEAD
+        num_train = num_used(configuration, data.num_train)
+        steps = ceil(num_train / int(configuration["batch_size"]))
+        return (3 * num_train + data.num_val) * image + steps * STEP_OVERHEAD
 
     @cached_property
     def _measuring(self) -> Measuring:

@@ -30,6 +30,7 @@ from pipeline.learners.networks import (
 )
 from pipeline.space import Configuration, Hyperparameter, Value
 from pipeline.study import DataShape, Direction, Study
+from pipeline.training.program import num_used
 
 if TYPE_CHECKING:
     import keras
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 # What training itself asks of every configuration; all others are the user's.
 TRAINING = ("batch_size", "learning_rate", "schedule", "epochs")
+# What is done to a trial whatever trains it.
+OF_TRIALS = ("early_stopping", "train_images")
 CODE = tuple(f"learners/{name}.py" for name in ("hypermodel", "measuring", "own", "own_code", "own_program"))
 KINDS: Mapping[str, type[int] | type[float]] = {"int": int, "float": float}
 
@@ -111,8 +114,9 @@ class OwnModel:
         """
         assert self.measuring is not None  # noqa: S101  the coordinator's learner has one
         one = self.measuring.multiply_adds(configuration, data)
-        steps = ceil(data.num_train / int(configuration["batch_size"]))
-        return (3 * data.num_train + data.num_val) * one + steps * STEP_OVERHEAD
+        num_train = num_used(configuration, data.num_train)
+        steps = ceil(num_train / int(configuration["batch_size"]))
+        return (3 * num_train + data.num_val) * one + steps * STEP_OVERHEAD
 
     def num_weights(self, configuration: Configuration, data: DataShape) -> int:
         """How many numbers the configuration's model has; 0 where it cannot be built."""
@@ -170,7 +174,7 @@ class OwnModel:
         found = self.measuring.examine(full, data, study.objective.metric)
         if found["is_compiled"]:
             # It keeps its own optimizer and loss.
-            names += [name for name in self.hyperparameters if name in OPTIONAL and name != "early_stopping"]
+            names += [name for name in self.hyperparameters if name in OPTIONAL and name not in OF_TRIALS]
         unread = [name for name in names if name not in found["read"]]
         problems = [_disagreement("read and not declared", found["undeclared"], "Add it to the study file.")]
         problems += [_disagreement("declared and never read", unread, "Read it, or remove it.")]

@@ -15,7 +15,7 @@ from pipeline.learners import own_code
 from pipeline.training import framework
 from pipeline.training.fit import compile_as_configured, predict, save_weights, seed_of, sha256
 from pipeline.training.lean import keras
-from pipeline.training.program import Program
+from pipeline.training.program import Program, used
 from pipeline.trial import Metrics, Trial
 
 if TYPE_CHECKING:
@@ -69,8 +69,14 @@ class OwnLoop:
         chance = seed_of(self._seed, trial)
         model = self._learner.build(configuration, shape, self._data.num_classes, chance)
         compile_as_configured(model, configuration)
-        metrics = self._train(model, own_code.Config(configuration), self._data)
+        metrics = self._train(model, own_code.Config(configuration), self._used(trial))
         self._running[trial.number] = _Running(trial, model, iter(metrics))
+
+    def _used(self, trial: Trial) -> OwnData:
+        """The data with the part of train that the trial uses."""
+        inputs, labels = self._data.train
+        chosen = used(self._seed, trial.configuration, len(labels))
+        return self._data if chosen is None else self._data._replace(train=(inputs[chosen], labels[chosen]))
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
         """Train the first for one more epoch."""

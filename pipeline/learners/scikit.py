@@ -13,9 +13,10 @@ from pipeline.files import package_code
 from pipeline.learners import networks
 from pipeline.learners.estimators import FAMILIES, Sizes
 from pipeline.learners.inputs import unfit
-from pipeline.learners.networks import METRICS, metrics_of
+from pipeline.learners.networks import METRICS, OPTIONAL, metrics_of, named
 from pipeline.space import Configuration, Hyperparameter
 from pipeline.study import DataShape, Direction, Study
+from pipeline.training.program import num_used
 
 if TYPE_CHECKING:
     from pipeline.training.program import Model, Program
@@ -34,19 +35,21 @@ class Scikit:
     """A learner of one of scikit-learn's models, or of several that a study searches or compares."""
 
     names: tuple[str, ...] = NAMES
+    optional: tuple[str, ...] = ()
     metrics: Mapping[str, Direction] = field(default_factory=lambda: _without_train(METRICS))
 
     @classmethod
     def of(cls, names: tuple[str, ...], tables: Mapping[str, Any]) -> Self:
         """The learner of these models, for the study file with these tables, unchecked."""
-        return cls(names, _without_train(metrics_of(tables)))
+        return cls(names, named(tables, ("train_images",)), _without_train(metrics_of(tables)))
 
     @property
     def hyperparameters(self) -> Mapping[str, Hyperparameter]:
         """The model's name, what each has of its own, and the one epoch, in the order of result tables."""
         own = {name: one for family in self.names for name, one in FAMILIES[family].hyperparameters.items()}
         model = Hyperparameter(str, self.names[0], words=NAMES)
-        return {"model": model, **own, "epochs": Hyperparameter(int, 1, 1, 1)}
+        last = {"epochs": Hyperparameter(int, 1, 1, 1), **{name: OPTIONAL[name] for name in self.optional}}
+        return {"model": model, **own, **last}
 
     def as_settings(self) -> dict[str, Any]:
         """What a worker needs to find it again."""
@@ -81,7 +84,8 @@ class Scikit:
 
     def cost(self, configuration: Configuration, data: DataShape) -> int:
         """The one fit and its answers on val, in multiply-adds: about, and the same everywhere."""
-        sizes = Sizes(data.num_train, data.num_val, prod(data.input_shape), data.num_classes)
+        num_train = num_used(configuration, data.num_train)
+        sizes = Sizes(num_train, data.num_val, prod(data.input_shape), data.num_classes)
         return FAMILIES[str(configuration["model"])].multiply_adds(configuration, sizes)
 
     def num_weights(self, configuration: Configuration, data: DataShape) -> int:

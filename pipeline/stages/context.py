@@ -92,12 +92,24 @@ def examine(study: Study, card: Mapping[str, Any]) -> list[str]:
         StudyError: it cannot be trained as the study file says.
     """
     try:
-        return list(study.learner.examine(study, DataShape.of(card)))
+        shape = DataShape.of(card)
+        _check_train_images(study, shape.num_train)
+        return list(study.learner.examine(study, shape))
     except ModelError:
         # Its place is in its traceback.
         raise
     except StudyError as error:
         raise error.at(f"studies/{study.name}/study.toml") from error
+
+
+def _check_train_images(study: Study, num_train: int) -> None:
+    """Raise a StudyError where a trial may ask for more of train than there is."""
+    tables = (study.fixed, study.baseline.configuration, *(arm.fixed for arm in study.arms))
+    asked = [int(table.get("train_images", 0)) for table in tables]
+    asked += [int(end) for one in study.space if one.name == "train_images" for end in one.values.ends]
+    if max(asked) > num_train:
+        must, advice = f"must be {num_train:,} at most: train has no more.", "Lower it."
+        raise StudyError.of(must, f"{max(asked):,}", advice, "train_images")
 
 
 def held_alone(project: Project, name: str) -> AbstractContextManager[None]:

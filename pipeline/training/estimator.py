@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from pipeline import seeds
 from pipeline.space import Configuration
 from pipeline.training import evaluation
-from pipeline.training.program import Model, Shape
+from pipeline.training.program import Model, Shape, used
 from pipeline.trial import Metrics, Trial
 
 Split = tuple[NDArray[Any], NDArray[np.int64]]
@@ -115,13 +115,19 @@ class Fitting:
         with threadpool_limits(1), warnings.catch_warnings():
             # The bound on iterations is the study's own.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = self._estimator(trial.configuration, seed).fit(self._inputs, self._labels)
+            fitted = self._estimator(trial.configuration, seed).fit(*self._train(trial))
         whole = Pipeline([("scaled", self._scaler), ("estimator", fitted)])
         model = self._models[trial.number] = EstimatorModel(whole, self._num_classes)
         inputs, labels = self._val
         answers = model.predict(inputs)
         right = float((answers.argmax(axis=1) == labels).mean())
         return {trial.number: {"val_loss": evaluation.mean_loss(answers, labels), "val_accuracy": right}}
+
+    def _train(self, trial: Trial) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        chosen = used(self._seed, trial.configuration, len(self._labels))
+        if chosen is None:
+            return self._inputs, self._labels
+        return self._inputs[chosen], self._labels[chosen]
 
     def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Class probabilities (num_inputs, num_classes) by the trial's fitted estimator."""

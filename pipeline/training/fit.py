@@ -18,7 +18,7 @@ from pipeline.space import Configuration
 from pipeline.training import evaluation, framework
 from pipeline.training.lean import keras
 from pipeline.training.optimizers import PER_STEP, Optimizer, learning_rate, one_cycle
-from pipeline.training.program import Builder, Model, SeedOf, Shape
+from pipeline.training.program import Builder, Model, SeedOf, Shape, num_used, used
 from pipeline.training.surroundings import THREADS
 from pipeline.trial import Metrics, Trial
 
@@ -69,7 +69,8 @@ class Fit:
             made = model, compile_as_configured(model, trial.configuration)
         model, is_ours = made
         if is_ours and trial.configuration["schedule"] == PER_STEP:
-            num_steps = ceil(len(self._train[1]) / int(trial.configuration["batch_size"]))
+            num_train = num_used(trial.configuration, len(self._train[1]))
+            num_steps = ceil(num_train / int(trial.configuration["batch_size"]))
             model.optimizer.learning_rate = one_cycle(trial.configuration, trial.epochs, num_steps)
         self._models[trial.number] = _Fitted(trial, model, is_ours)
 
@@ -190,8 +191,11 @@ def seed_of(study_seed: int, trial: Trial) -> SeedOf:
 
 
 def shuffled(study_seed: int, trial: Trial, epoch: int, num_images: int) -> NDArray[np.int64]:
-    """The order of the training images in one epoch of one trial: a permutation of (num_images,)."""
-    return seeds.generator(study_seed, *trial.seed_path, "order", epoch).permutation(num_images)
+    """The order of the training images in one epoch of one trial, (num_used,): each that it uses once."""
+    chosen = used(study_seed, trial.configuration, num_images)
+    num_used = num_images if chosen is None else len(chosen)
+    order = seeds.generator(study_seed, *trial.seed_path, "order", epoch).permutation(num_used)
+    return order if chosen is None else chosen[order]
 
 
 LOSS = "sparse_categorical_crossentropy"

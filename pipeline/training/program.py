@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import seeds
 from pipeline.space import Configuration
 from pipeline.trial import Metrics, Trial
 
@@ -16,7 +17,24 @@ if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
+Indices = NDArray[np.int64]
 SeedOf = Callable[[str], int]
+
+
+def num_used(configuration: Configuration, num_train: int) -> int:
+    """How many of train's inputs a configuration is trained on."""
+    return min(num_train, int(configuration.get("train_images", 0)) or num_train)
+
+
+def used(study_seed: int, configuration: Configuration, num_train: int) -> Indices | None:
+    """Which of train's inputs a configuration is trained on, (num_used,), ascending; None: all of them.
+
+    All trials of a study take the same, and the fewer are among the more.
+    """
+    num = num_used(configuration, num_train)
+    if num == num_train:
+        return None
+    return np.sort(seeds.generator(study_seed, "train_images").permutation(num_train)[:num])
 
 
 class Builder(Protocol):

@@ -26,7 +26,7 @@ OPTIONAL: Mapping[str, Hyperparameter] = {"batch_norm": Hyperparameter(str, "no"
 # What a compiled epoch of dense layers knows; who adds a hyperparameter decides whether it belongs here.
 DENSE = frozenset(
     {"model", "batch_size", "learning_rate", "schedule", "dropout", "hidden_layers", "hidden_units"}
-    | {"activation", "rotation", "zoom", "epochs", "early_stopping"}
+    | {"activation", "rotation", "zoom", "epochs", "early_stopping", "train_images"}
     | {"optimizer", "weight_decay", "momentum", "nesterov", "warmup", "label_smoothing"}
     | {"shift", "augmentation", "batch_norm"}
 )

@@ -26,7 +26,7 @@ from pipeline.training.fit import (
     shuffled,
 )
 from pipeline.training.optimizers import learning_rates
-from pipeline.training.program import Builder
+from pipeline.training.program import Builder, num_used
 from pipeline.training.surroundings import backend
 from pipeline.trial import Metrics, Trial
 
@@ -108,7 +108,8 @@ class Compiled:
             self._fit.start(trial, (model, is_ours))
             return
         smoothing = float(configuration.get("label_smoothing", 0.0)) if is_ours else 0.0
-        layered = self._on.Layered(self._resident, model, int(configuration["batch_size"]), smoothing)
+        batch_size, num_train = int(configuration["batch_size"]), num_used(configuration, self._num_train)
+        layered = self._on.Layered(self._resident, model, batch_size, smoothing, num_train)
         self._slots[trial.number] = _Slot(trial, layered, is_ours=is_ours)
 
     def epochs(self, numbers: Sequence[int]) -> dict[int, Metrics]:
@@ -163,15 +164,16 @@ class Compiled:
     def _next(self, slot: _Slot) -> tuple[NDArray[np.int64], int, Any]:
         """The order of the images in the next epoch, how many are done, its steps' rates or None."""
         trial, done = slot.trial, slot.epochs_done
-        rates = None
+        order, rates = shuffled(self._seed, trial, done + 1, self._num_train), None
         if slot.is_ours:
-            num_steps = ceil(self._num_train / int(trial.configuration["batch_size"]))
+            num_steps = ceil(len(order) / int(trial.configuration["batch_size"]))
             rates = learning_rates(trial.configuration, done + 1, trial.epochs, num_steps)
-        return shuffled(self._seed, trial, done + 1, self._num_train), done, rates
+        return order, done, rates
 
     def _ended(self, slot: _Slot, sums: Any) -> Metrics:
         slot.epochs_done += 1
-        metrics: Metrics = self._on.metrics(self._resident, sums)
+        num_train = num_used(slot.trial.configuration, self._num_train)
+        metrics: Metrics = self._on.metrics(self._resident, sums, num_train)
         return metrics
 
 

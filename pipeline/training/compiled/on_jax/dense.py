@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.space import Configuration
 from pipeline.training.compiled.on_jax import passes, updates
 from pipeline.training.optimizers import Optimizer, Rule
-from pipeline.training.program import Builder, SeedOf, Shape
+from pipeline.training.program import Builder, SeedOf, Shape, num_used
 
 ACTIVATIONS: Mapping[str, Any] = {
     "relu": jax.nn.relu,
@@ -42,6 +42,7 @@ class Kind(NamedTuple):
     batch_size: int
     rule: Rule
     widths: tuple[int, ...]
+    num_train: int
 
 
 def padded(units: int) -> int:
@@ -113,9 +114,15 @@ class Network:
             "smoothing": np.float32(smoothing),
             **updates.numbers(optimizer),
         }
-        most = min(self._batch_size, len(epochs.resident.labels))
+        num_train = num_used(configuration, len(epochs.resident.labels))
         self.kind = Kind(
-            str(configuration["activation"]), dropout > 0, smoothing > 0, most, optimizer.rule, tuple(wide)
+            str(configuration["activation"]),
+            dropout > 0,
+            smoothing > 0,
+            min(self._batch_size, num_train),
+            optimizer.rule,
+            tuple(wide),
+            num_train,
         )
 
     def steps(self, num_images: int, num_epochs: int) -> int:

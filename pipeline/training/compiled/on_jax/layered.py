@@ -47,7 +47,12 @@ class Layered:
     # it finds them, and on a CPU they then take five times as long.
 
     def __init__(
-        self, resident: passes.Resident, model: keras.Model, batch_size: int, smoothing: float = 0.0
+        self,
+        resident: passes.Resident,
+        model: keras.Model,
+        batch_size: int,
+        smoothing: float = 0.0,
+        num_train: int | None = None,  # noqa: ARG002  each step is a call of its own
     ) -> None:
         self._model = model
         self._resident = resident

@@ -105,13 +105,13 @@ def validate(resident: Resident, judge: Judge) -> Judged:
     return losses, hits
 
 
-def metrics(resident: Resident, sums: Sums) -> Metrics:
-    """The means that Keras' fit reports, of what `train` and `validate` gave."""
+def metrics(resident: Resident, sums: Sums, num_train: int) -> Metrics:
+    """The means that Keras' fit reports, of what `train` gave for so many images and `validate`."""
     losses, hits, val_losses, val_hits = (np.float32(value) for value in sums)
-    num_train, num_val = np.float32(len(resident.labels)), np.float32(resident.num_val)
+    on_train, num_val = np.float32(num_train), np.float32(resident.num_val)
     return {
-        "loss": float(losses / num_train),
-        "accuracy": float(hits / num_train),
+        "loss": float(losses / on_train),
+        "accuracy": float(hits / on_train),
         "val_loss": float(val_losses / num_val),
         "val_accuracy": float(val_hits / num_val),
     }

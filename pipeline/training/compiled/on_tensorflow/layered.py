@@ -46,10 +46,16 @@ class Layered:
     Args:
         model: compiled with sparse cross-entropy.
         smoothing: the share of each label that is spread over all classes in training.
+        num_train: how many of the training images an epoch has; None: all.
     """
 
     def __init__(
-        self, resident: passes.Resident, model: keras.Model, batch_size: int, smoothing: float = 0.0
+        self,
+        resident: passes.Resident,
+        model: keras.Model,
+        batch_size: int,
+        smoothing: float = 0.0,
+        num_train: int | None = None,
     ) -> None:
         self.model = model
         self._resident = resident
@@ -63,7 +69,7 @@ class Layered:
         else:
             # Not in the call: a variable can be made in the first trace alone.
             model.optimizer.build(model.trainable_variables)
-        sizes = resident.labels.shape
+        sizes = resident.labels.shape if num_train is None else (num_train,)
         specs = (
             tf.TensorSpec(sizes, tf.int64),
             tf.TensorSpec((), tf.int32),
