@@ -265,8 +265,8 @@ class Networks:
 
 def _optional(names: tuple[str, ...]) -> dict[str, Hyperparameter]:
     """What these families may have beside what they always have."""
-    own = [name_to_one for name in names for name_to_one in _optional_of(FAMILIES[name]).items()]
-    return {**OPTIONAL, **augmentation.OPTIONAL, **dict(own)}
+    own = {key: one for name in names for key, one in _optional_of(FAMILIES[name]).items()}
+    return {**OPTIONAL, **augmentation.OPTIONAL, **own}
 
 
 def _optional_of(family: Family) -> Mapping[str, Hyperparameter]:

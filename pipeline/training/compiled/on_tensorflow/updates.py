@@ -1,4 +1,7 @@
-"""Steps of the known optimizers, a fused operation for each variable: a quarter less time than Keras' own."""
+"""Steps of the known optimizers, a fused operation for each variable.
+
+Adam's takes a quarter less time than Keras' own steps.
+"""
 
 from __future__ import annotations
 
