@@ -15,11 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreError
+
+
+def streams() -> tuple[IO[str], IO[str]]:
+    """Standard input and output of a process that takes orders and replies, a line each, for it alone.
+
+    Any other code in it reads nothing, and what it prints goes to standard error: none of that may stand
+    between the lines.
+    """
+    orders, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return orders, replies
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """Training processes that crash, run out of memory or are stopped: the search outlives them and says why."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,6 +193,17 @@ def test_a_trial_that_diverges_is_no_accident(tmp_path):
     for one in diverged:
         keeper.keep(one)
     assert kept == diverged
+
+
+@pytest.mark.parametrize("reason", ["KeyError: 1 (model.py, line 13)", "diverged at epoch 1: loss is nan"])
+def test_a_baseline_that_fails_ends_its_stage_and_is_not_recorded(tmp_path, reason):
+    """All others are compared with it; what is mended outside the record's key is tried again."""
+    kept = []
+    keeper = Failures(kept.append, 1, str(tmp_path), is_baseline=True)
+    keeper.keep(outcome(0, 0.5))
+    with pytest.raises(StudyError, match=f"on every fresh seed.\nReceived: repeat 1: {re.escape(reason)}"):
+        keeper.keep(outcome(1, state="failed", reason=reason))
+    assert [one.trial.number for one in kept] == [0]
 
 
 def raising(number, reason="ValueError: shapes (7, 3) and (4, 9) do not fit (model.py, line 12)", **more):

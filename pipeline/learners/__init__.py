@@ -52,6 +52,10 @@ class Found:
         must = f"must be one of {', '.join(self.words)}, or a file of your own."
         raise StudyError.of(must, as_toml(word), f'{nearest(word, self.words)} Or "model.py:build".', "model")
 
+    def stand_in(self, word: str, tables: Mapping[str, Any]) -> Learner:
+        """The default family; for a file of the user's one that has all that the tables name."""
+        return OwnModel.unread(self.root, tables) if ".py" in word else self.find(self.words[0], tables)
+
 
 def _families(word: str, tables: Mapping[str, Any]) -> tuple[str, ...]:
     """The families that a study trains: the one at the top of its file, and those that its tables name."""

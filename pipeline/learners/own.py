@@ -8,7 +8,7 @@ def cost(config, input_shape, num_classes):    # optional: multiply-adds of an e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 TRAINING = ("batch_size", "learning_rate", "schedule", "epochs")
 # What is done to a trial whatever trains it.
 OF_TRIALS = ("early_stopping", "train_images")
-CODE = tuple(f"learners/{name}.py" for name in ("hypermodel", "measuring", "own", "own_code", "own_program"))
+CODE = tuple(
+    f"learners/{name}.py"
+    for name in ("examining", "hypermodel", "measuring", "own", "own_code", "own_program")
+)
 KINDS: Mapping[str, type[int] | type[float]] = {"int": int, "float": float}
 
 
@@ -77,6 +80,12 @@ class OwnModel:
             of_training = tuple(name for name in of_training if name not in read)
         known = declared(tables, of_training)
         return cls(path, root.resolve(), function, known, metrics, Measuring(settings))
+
+    @classmethod
+    def unread(cls, root: Path, tables: Mapping[str, Any]) -> Self:
+        """A learner of everything that the tables name, where the model's file cannot be read."""
+        metrics = {**METRICS, **_objective(tables), **METRICS}
+        return cls(root, root, "", declared(tables, named(tables)), metrics)
 
     @classmethod
     def again(cls, settings: Mapping[str, Any]) -> Self:
@@ -154,7 +163,8 @@ class OwnModel:
     ) -> keras.Model:
         """What the user's function makes of a configuration, checked."""
         own_code.seed_all(seed)
-        return _checked(getattr(module, self.function)(config, shape, num_classes), shape, num_classes)
+        build = getattr(module, self.function)
+        return _checked(own_code.called(build, config, shape, num_classes), shape, num_classes, build)
 
     def is_dense(self, configuration: Configuration) -> bool:  # noqa: ARG002  the seam's name
         """Never: what the user's code makes is trained layer by layer."""
@@ -189,16 +199,21 @@ def _disagreement(must: str, names: list[str], advice: str) -> Problem | None:
     return Problem(f"no hyperparameter may be {must}.", ", ".join(names), advice)
 
 
-def _checked(made: Any, shape: Shape, num_classes: int) -> keras.Model:
+def _checked(made: Any, shape: Shape, num_classes: int, build: Callable[..., Any]) -> keras.Model:
     import keras
 
+    where = own_code.place(build)
     if not isinstance(made, keras.Model):
-        raise TypeError(f"a keras.Model must be returned, not {type(made).__name__}")
-    if not made.built:
+        raise TypeError(f"{where}: a keras.Model must be returned, not {type(made).__name__}")
+    if isinstance(made, keras.Sequential) and not made.built:
         made.build((None, *shape))
-    output = tuple(getattr(made, "output_shape", ()))
+    if not getattr(made, "inputs", None):
+        # One of a class of the user's Keras can neither describe nor load without the class.
+        must = f"{where}: the model must be functional or Sequential, not a class of its own"
+        raise TypeError(f"{must} ({type(made).__name__}): return keras.Model(inputs, outputs)")
+    output = tuple(made.output_shape)
     if output != (None, num_classes):
-        raise ValueError(f"the model must give (None, {num_classes}) probabilities, not {output}")
+        raise ValueError(f"{where}: the model must give (None, {num_classes}) probabilities, not {output}")
     return made
 
 

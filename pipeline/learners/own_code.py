@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import random
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -89,12 +91,18 @@ def find(word: str, root: Path, folder: Path, key: str = "model") -> tuple[Path,
 
 
 def functions_of(path: Path) -> list[str]:
-    """The names of a file's own functions, which is not run for that.
+    """The names of a file's functions, its own and those from another file; it is not run for that.
 
     Raises:
         StudyError: it is no Python.
     """
-    return [node.name for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+    found = []
+    for node in _tree(path).body:
+        if isinstance(node, ast.FunctionDef):
+            found.append(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            found += [alias.asname or alias.name for alias in node.names]
+    return found
 
 
 def sources(path: Path, root: Path) -> dict[str, str]:
@@ -171,6 +179,9 @@ def load(path: Path, root: Path, has_keras: bool = True) -> ModuleType:
     Args:
         has_keras: whether Keras is imported and set first, for a file that needs it.
     """
+    if has_keras:
+        # First, so that no file beside the model stands in for what Keras and its backend import.
+        framework.hold_keras()
     for folder in (root, path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -179,10 +190,56 @@ def load(path: Path, root: Path, has_keras: bool = True) -> ModuleType:
     assert spec.loader is not None  # noqa: S101  likewise
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
-    if has_keras:
-        framework.hold_keras()
     spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def without(root: Path) -> Iterator[None]:
+    """As in a process without the user's files: none can be imported, nothing of theirs is registered."""
+    import keras
+
+    files = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    own = {name for name, file in files.items() if file and is_users(Path(file), root.resolve())}
+    hidden, known = {name: sys.modules[name] for name in own}, keras.saving.get_custom_objects()
+    registered = {name: one for name, one in known.items() if getattr(one, "__module__", "") in own}
+    # What stands there as None is not imported again.
+    sys.modules.update(dict.fromkeys(own))  # type: ignore[arg-type]  # a documented value of it
+    for name in registered:
+        del known[name]
+    try:
+        yield
+    finally:
+        sys.modules.update(hidden)
+        known.update(registered)
+
+
+def loop_of(module: ModuleType) -> Callable[..., Any] | None:
+    """The model file's own training loop, if it has one."""
+    train = getattr(module, "train", None)
+    return train if callable(train) else None
+
+
+def place(function: Callable[..., Any]) -> str:
+    """Where a function of the user's stands, to begin a message: "model.py, line 12, in build"."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return (
+        f"{Path(code.co_filename).name}, line {code.co_firstlineno}, in {code.co_name}" if code else "model"
+    )
+
+
+def called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function of the user's gives.
+
+    Raises:
+        TypeError: it cannot take so many arguments; or whatever it raises.
+    """
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        must = f"must take {len(arguments)} arguments, as the example in the README does ({error})"
+        raise TypeError(f"{place(function)}: {must}") from None
+    return function(*arguments)
 
 
 def seed_all(seed: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,19 +38,43 @@ class OwnData(NamedTuple):
 def open_program(learner: OwnModel, settings: Mapping[str, Any]) -> tuple[Program, str]:
     """The user's own loop if the file has one, else what trains any Keras model; and the device, in words."""
     module = own_code.load(learner.path, learner.root)
-    if not hasattr(module, "train"):
+    train = own_code.loop_of(module)
+    if train is None:
         return framework.open_program(learner, settings)
     device = framework.set_up(settings["threads"], settings["compiled_folder"])
     splits = data.load(Path(settings["data_folder"]), ("train", "val"))
     own = OwnData(splits["train"], splits["val"], settings["num_classes"])
-    return OwnLoop(learner, module.train, own, settings["seed"]), device
+    return OwnLoop(learner, train, own, settings["seed"]), device
+
+
+def metrics_of(
+    train: Callable[..., Any], model: keras.Model, config: own_code.Config, own: OwnData
+) -> Iterator[Metrics]:
+    """What the user's generator reports after each epoch.
+
+    Raises:
+        TypeError: it takes other arguments, or gives no dict of numbers; or what the user's code raises.
+    """
+    made, must = own_code.called(train, model, config, own), "must yield a dict of metrics after each epoch"
+    if not isinstance(made, Iterable):
+        raise TypeError(f"{own_code.place(train)}: {must}; it returns {type(made).__name__}")
+
+    def checked(given: Any) -> Metrics:
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{own_code.place(train)}: {must}, not {type(given).__name__}")
+        try:
+            return {str(name): float(value) for name, value in given.items()}
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{own_code.place(train)}: {must}, each a number ({error})") from None
+
+    return map(checked, made)
 
 
 @dataclass
 class _Running:
     trial: Trial
     model: keras.Model
-    metrics: Iterator[Mapping[str, Any]]
+    metrics: Iterator[Metrics]
     epochs_done: int = 0
 
 
@@ -59,7 +83,7 @@ class OwnLoop:
 
     slots = 1
 
-    def __init__(self, learner: OwnModel, train: Any, own: OwnData, seed: int) -> None:
+    def __init__(self, learner: OwnModel, train: Callable[..., Any], own: OwnData, seed: int) -> None:
         self._learner, self._train, self._data, self._seed = learner, train, own, seed
         self._running: dict[int, _Running] = {}
 
@@ -69,8 +93,8 @@ class OwnLoop:
         chance = seed_of(self._seed, trial)
         model = self._learner.build(configuration, shape, self._data.num_classes, chance)
         compile_as_configured(model, configuration)
-        metrics = self._train(model, own_code.Config(configuration), self._used(trial))
-        self._running[trial.number] = _Running(trial, model, iter(metrics))
+        metrics = metrics_of(self._train, model, own_code.Config(configuration), self._used(trial))
+        self._running[trial.number] = _Running(trial, model, metrics)
 
     def _used(self, trial: Trial) -> OwnData:
         """The data with the part of train that the trial uses."""
@@ -86,10 +110,9 @@ class OwnLoop:
         own_code.seed_all(seed_of(self._seed, one.trial)(f"epoch {one.epochs_done}"))
         given = next(one.metrics, None)
         if given is None:
-            raise ValueError(f"train must give metrics for each of {one.trial.epochs} epochs; it has ended")
-        if not isinstance(given, Mapping):
-            raise TypeError(f"train must yield a dict of metrics, not {type(given).__name__}")
-        return {numbers[0]: {str(name): float(value) for name, value in given.items()}}
+            must = f"must yield metrics after each of {one.trial.epochs} epochs; it has ended"
+            raise ValueError(f"{own_code.place(self._train)}: {must}")
+        return {numbers[0]: given}
 
     def predict(self, number: int, inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Class probabilities (num_inputs, num_classes) by the trial's weights of now."""

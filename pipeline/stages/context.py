@@ -146,7 +146,10 @@ def run(
     key = fingerprint.key(facts)
     folder = context.project.work(context.study.name) / task.folder_name(key)
     ledger = Ledger(folder / LEDGER)
-    known = dict(ledger.outcomes)
+    known, is_baseline = dict(ledger.outcomes), task.stage == "baseline"
+    if is_baseline:
+        # Earlier versions recorded failures too, which may be mended by now.
+        known = {number: outcome for number, outcome in known.items() if outcome.state != "failed"}
     write_json(folder / FACTS, facts)
     write_json(folder / TASK, task.as_dict())
     write_text(folder / STUDY, context.study.text)
@@ -160,7 +163,7 @@ def run(
     ):
         watch.views = shown
         is_new = not known and not task.repeats
-        keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new)
+        keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new, is_baseline)
         trainer = VirtualTrainer(workers, context.cost, known, str(ledger.path))
         loop = Loop(
             watch.asking(engine), trainer, rules, keeper.keep, context.progress.epoch, watch.is_time_up

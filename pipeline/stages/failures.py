@@ -1,4 +1,4 @@
-"""Failures that end a search: of the machine, too many in a row; of the model, from the first trial on."""
+"""Failures that end a stage: of the machine, too many in a row; of the model, from the first trial on."""
 
 from __future__ import annotations
 
@@ -25,11 +25,19 @@ class Failures:
         limit: so many different configurations that break off in a row end the search.
         where: the record's folder, where the workers' logs are.
         is_new: whether nothing is recorded yet, so that one exception in the first trials ends the search.
+        is_baseline: whether each must be trained, because all others are compared with them.
     """
 
-    def __init__(self, keep: Callable[[Outcome], None], limit: int, where: str, is_new: bool = False) -> None:
+    def __init__(
+        self,
+        keep: Callable[[Outcome], None],
+        limit: int,
+        where: str,
+        is_new: bool = False,
+        is_baseline: bool = False,
+    ) -> None:
         self._keep, self._limit, self._where = keep, limit, where
-        self._is_first = is_new
+        self._is_first, self._is_baseline = is_new, is_baseline
         self._held: list[Outcome] = []
 
     def keep(self, outcome: Outcome) -> None:
@@ -37,8 +45,17 @@ class Failures:
 
         Raises:
             StoreError: too many accidents in a row; none of them is recorded.
-            StudyError: the first trials have all failed by the same exception; none of them is recorded.
+            StudyError: the first trials have all failed by the same exception, or a baseline has failed;
+                none of them is recorded.
         """
+        if self._is_baseline and outcome.state == "failed" and not outcome.is_accident:
+            raise StudyError.of(
+                "the baseline must be trained on every fresh seed.",
+                f"repeat {outcome.trial.number}: {shortened(outcome.reason, 180)}",
+                "Mend the model or [baseline], then run again: no failure was recorded; worker-*.log in this "
+                "folder may say more.",
+                self._where,
+            )
         if self._is_shared(outcome):
             self._held.append(outcome)
             if len(self._held) == MOST:

@@ -266,3 +266,6 @@ class Learners(Protocol):
         Raises:
             StudyError: there is no such model.
         """
+
+    def stand_in(self, word: str, tables: Mapping[str, Any]) -> Learner:
+        """What the rest of a study file is checked with where `find` has raised."""

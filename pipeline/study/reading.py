@@ -145,7 +145,7 @@ def _learner(raw: dict[str, Any], learners: Learners) -> tuple[str, Learner, lis
         # That it must be text is told with the other keys.
         return word, learners.find(word if isinstance(word, str) else learners.words[0], raw), []
     except StudyError as error:
-        return learners.words[0], learners.find(learners.words[0], raw), list(error.problems)
+        return learners.words[0], learners.stand_in(str(word), raw), list(error.problems)
 
 
 def document(text: str) -> dict[str, Any]:

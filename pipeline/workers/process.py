@@ -179,7 +179,7 @@ def hold_to(num_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (max(data + num_bytes - resident, 0), most))
 
 
-def is_accident(error: Exception) -> bool:
+def is_accident(error: BaseException) -> bool:
     """Whether the machine is to blame, not the configuration: no memory, no disk, a device that is gone."""
     # The frameworks have errors of their own for memory that was refused.
     named = f"{type(error).__name__} {error}"

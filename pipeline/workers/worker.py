@@ -37,6 +37,7 @@ Message = dict[str, Any]
 
 # From Linux's <sys/prctl.h>: the signal that this process gets when its parent dies.
 PR_SET_PDEATHSIG = 1
+NAMED_WRONGLY = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 class Score(NamedTuple):
@@ -116,7 +117,7 @@ class Worker:
             metrics = self._program.epochs(list(waiting))
             weights = {one: self._weights(one, its) for one, its in metrics.items()}
         # Whatever one configuration does wrong fails its own trial; the search goes on.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Of a call that trained several nobody knows whose fault it is, nor what is left of the others.
             self._fail(number, epoch, error, is_accident=len(waiting) > 1)
             return
@@ -144,16 +145,18 @@ class Worker:
             return True
         try:
             self._program.start(self._trials[number])
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._fail(number, epoch, error)
             return False
         self._begun.add(number)
         return True
 
-    def _fail(self, number: int, epoch: int, error: Exception, is_accident: bool = False) -> None:
-        first_line = next(iter(str(error).splitlines()), "")
-        reason = f"{type(error).__name__}: {first_line[:300]}{_place(error)}"
-        if is_accident or process.is_accident(error):
+    def _fail(self, number: int, epoch: int, error: BaseException, is_accident: bool = False) -> None:
+        first_line, place = next(iter(str(error).splitlines()), ""), _place(error)
+        reason = f"{type(error).__name__}: {first_line[:300]}{place}"
+        # A file that the user's code names wrongly is not there for the next process either.
+        is_named = bool(place) and isinstance(error, NAMED_WRONGLY)
+        if is_accident or (process.is_accident(error) and not is_named):
             # Nobody knows what is left whole in here: the trial is tried again in a new process.
             self._say({"said": "broken", "reason": reason})
             os._exit(1)
@@ -194,7 +197,7 @@ class Worker:
         files.place(aside, path)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The last line of the user's own code that an error came through, to end a sentence; or empty."""
     others = (Path(pipeline.__file__).parent, *map(Path, {sys.prefix, sys.base_prefix}))
     frames = reversed(traceback.extract_tb(error.__traceback__))
@@ -210,11 +213,9 @@ def main() -> None:
     if sys.platform == "linux":
         # One that was stopped, or is lost in native code, would not see that its orders have ended.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    replies = os.fdopen(os.dup(1), "w", buffering=1)
-    # Libraries print to standard output; none of that may stand between the replies.
-    os.dup2(2, 1)
+    orders, replies = files.streams()
     inbox: queue.Queue[Message] = queue.Queue()
-    threading.Thread(target=_listen, args=(sys.stdin, inbox), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, inbox), daemon=True).start()
 
     speaking = threading.Lock()
 
