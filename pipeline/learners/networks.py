@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from pipeline.data import load_card
 from pipeline.errors import StudyError
 from pipeline.files import code_sha256, package_code
 from pipeline.learners import augmentation, families
@@ -212,8 +211,7 @@ class Networks:
         """Plain fit or the compiled epoch, and the device that it runs on, in words."""
         from pipeline.training import framework
 
-        data = DataShape.of(load_card(Path(settings["data_folder"])))
-        return framework.open_program(self.given(data), settings)
+        return framework.open_program(self, settings)
 
     def restore(
         self, configuration: Configuration, data: DataShape, weights_path: Path, weights_sha256: str = ""

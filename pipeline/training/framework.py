@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline import data
 from pipeline.errors import StudyError
+from pipeline.study import DataShape
 from pipeline.training import scored
 from pipeline.training.program import Builder, Program
 from pipeline.training.surroundings import accelerators, backend, slots
@@ -23,7 +24,9 @@ XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true
 def open_program(builder: Builder, settings: Mapping[str, Any]) -> tuple[Program, str]:
     """The program that the settings name for models of the builder's, and the device, in words."""
     device = set_up(settings["threads"], settings["compiled_folder"])
-    splits = data.load(Path(settings["data_folder"]), ("train", "val"))
+    folder = Path(settings["data_folder"])
+    splits, shape = data.load(folder, ("train", "val")), DataShape.of(data.load_card(folder))
+    builder = builder.given(shape)
     return scored.wrapped(_program(builder, settings, splits), settings, splits["val"]), device
 
 

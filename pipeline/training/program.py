@@ -16,6 +16,8 @@ from pipeline.trial import Metrics, Trial
 if TYPE_CHECKING:
     import keras
 
+    from pipeline.study import DataShape
+
 Shape = tuple[int, ...]
 Indices = NDArray[np.int64]
 SeedOf = Callable[[str], int]
@@ -39,6 +41,9 @@ def used(study_seed: int, configuration: Configuration, num_train: int) -> Indic
 
 class Builder(Protocol):
     """Makes Keras models of configurations."""
+
+    def given(self, data: DataShape) -> Builder:
+        """The builder of models of these data."""
 
     def build(
         self, configuration: Configuration, shape: Shape, num_classes: int, seed_of: SeedOf
