@@ -104,6 +104,7 @@ def test_layers_of_ones_own_are_warned_of(tried, layer: str) -> None:
     text = GOOD.replace("keras.Input(input_shape)", f"keras.Input(input_shape), {layer}")
     *_, warning = tried(text + SCALE)["lines"]
     assert "model.py, line 6, in build: it holds code of its own, so `study predict` will not" in warning
+    assert layer.partition("(")[0].removeprefix("keras.layers.") in warning
 
 
 def test_what_ends_its_process_costs_nothing_and_is_refused_when_it_is_examined(tried, process) -> None:

@@ -88,8 +88,19 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, refused):
     hostile = network(layer)
     hostile.save(tmp_path / "model.keras")
     edited(tmp_path / "model.keras", lambda text: text.replace("TRAP", str(trap)))
-    assert "Lambda" in refused(tmp_path / "model.keras")
+    message = refused(tmp_path / "model.keras")
+    assert "Lambda" in message
+    assert message.endswith(serving.CODE_ADVICE)
     assert not trap.exists()
+
+
+def test_a_layer_of_the_users_own_is_told_from_damage(saved, refused):
+    """Its class is in a file that this process does not import; the model may well be whole."""
+    flat = '"module": "keras.layers", "class_name": "Flatten"'
+    edited(saved, lambda text: text.replace(flat, '"module": "study_model", "class_name": "Folded"'))
+    message = refused(saved)
+    assert "Folded" in message
+    assert message.endswith(serving.CODE_ADVICE)
 
 
 @pytest.mark.parametrize("other", [{"shape": (8, 4, 1)}, {"units": 4}])

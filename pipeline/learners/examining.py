@@ -18,6 +18,7 @@ from pipeline.space import Configuration
 from pipeline.study import DataShape
 from pipeline.training.fit import compile_as_configured
 from pipeline.training.lean import keras
+from pipeline.training.serving import cause
 
 # So many made-up inputs are trained on.
 NUM_TRIED = 8
@@ -170,4 +171,4 @@ def _unloadable(one: Trial, built: keras.Model) -> Iterator[str]:
         except Exception as error:
             what = "it holds code of its own, so `study predict` will not load it; the other stages work"
             advice = "Make it of Keras' own layers and keras.ops, without Lambda"
-            yield f"Warning, {one.place()}: {what}. {advice}. Keras says: {shortened(error, 160)}"
+            yield f"Warning, {one.place()}: {what}. {advice}. Keras says: {shortened(cause(error), 160)}"

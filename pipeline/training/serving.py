@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -26,6 +27,12 @@ FREE_BYTES, BYTES_A_BYTE = 4 * 2**30, 4
 BATCH_SIZE = 100
 ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
+# What Keras says of code in a file, and of a class or function that is none of its own.
+HAS_CODE = re.compile("Lambda|lambda|Could not locate")
+CODE_ADVICE = (
+    "A model of your own with a Lambda, or with a layer or function of its own, cannot be asked here: load "
+    "it in Python, with its file imported. If yours has none, do not use this one."
+)
 
 
 def ask(model_path: Path, images: NDArray[Any], num_classes: int, folder: Path) -> NDArray[np.float64]:
@@ -94,9 +101,16 @@ def answered(order: dict[str, Any]) -> Problem | None:
         return _answered(order)
     # Whatever a file makes its library stumble on, it is the file that is refused.
     except Exception as error:
-        received = next(iter(str(error).split("\n")), "") or type(error).__name__
+        received = cause(error)
+        advice = CODE_ADVICE if is_keras and HAS_CODE.search(str(error)) else ADVICE
         how = "Keras loads in safe mode" if is_keras else "skops loads without any type of its own"
-        return Problem(f"the file must be a whole model that {how}.", received, ADVICE)
+        return Problem(f"the file must be a whole model that {how}.", received, advice)
+
+
+def cause(error: Exception) -> str:
+    """In one line why a library cannot load a model; of Keras the innermost of its messages."""
+    innermost = str(error).rsplit("Exception encountered: ", 1)[-1]
+    return next(iter(innermost.split("\n")), "") or type(error).__name__
 
 
 def _answered(order: dict[str, Any]) -> Problem | None:
