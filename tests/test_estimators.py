@@ -12,6 +12,7 @@ from pipeline.learners.estimators import FAMILIES
 from pipeline.learners.scikit import OWN, SCIKIT, estimator
 from pipeline.space import defaults
 from pipeline.study import DataShape
+from pipeline.training import serving
 from pipeline.training.estimator import Fitting
 from pipeline.training.program import used
 from pipeline.trial import Trial
@@ -136,3 +137,39 @@ def test_weights_other_than_the_recorded_ones_are_removed(tmp_path):
     with pytest.raises(StoreError, match="must be those that were recorded"):
         SCIKIT.restore({}, DataShape(SHAPE, NUM_CLASSES, NUM_TRAIN, 60), path, "0" * 64)
     assert not path.exists()
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A function that gives the problem and the answers of what predict asks a file of."""
+
+    def asked(path, num_images=40, shape=SHAPE):
+        inputs = np.random.default_rng(5).integers(0, 256, (num_images, *shape), dtype=np.uint8)
+        paths = {"images": tmp_path / "images.npy", "answers": tmp_path / "answers.npy", "model": path}
+        np.save(paths["images"], inputs)
+        words = {name: str(one) for name, one in paths.items()}
+        problem = serving.answered({**words, "num_classes": NUM_CLASSES})
+        return problem, None if problem else np.load(paths["answers"]), inputs
+
+    return asked
+
+
+def test_a_registered_estimator_answers_as_the_fitted_one(tmp_path, asked):
+    """From its skops file, in the process that predict asks."""
+    one = fitted("random_forest")
+    one.save(0, tmp_path / "model.skops")
+    problem, answers, inputs = asked(tmp_path / "model.skops")
+    assert problem is None
+    np.testing.assert_array_equal(answers, one.predict(0, inputs))
+
+
+def test_a_file_that_is_no_such_estimator_answers_nothing(tmp_path, asked):
+    """Of other inputs, cut short, or with a type of its own: one problem, and none of it is run."""
+    path = tmp_path / "model.skops"
+    fitted("svm").save(0, path)
+    assert "must map 9 to 3" in asked(path, shape=(3, 3, 1))[0].must
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "must be a whole model that skops loads" in asked(path)[0].must
+    skops.io.dump({"run": json.loads}, path)
+    assert "must be a whole model that skops loads" in asked(path)[0].must
