@@ -176,3 +176,15 @@ def test_hostile_names_stay_text_in_markdown() -> None:
     assert page.count("<strong>") == 2
     assert "://" not in markdown(findings)
     assert "\u202e" not in page
+
+
+def test_where_models_are_compared_their_sizes_are_told() -> None:
+    """What the data decide has no number of weights; elsewhere there are no such columns."""
+    findings = made()
+    sizes = [{"num_weights": number, "multiply_adds": 5_000_000_000} for number in (101_770, 0)]
+    known = findings.conclusion["candidates"]
+    sized = [{**one, **sizes[index % 2]} for index, one in enumerate(known)]
+    text = markdown(replace(findings, conclusion={**findings.conclusion, "candidates": sized}))
+    assert "| 101,770 | 5.0e+09 |" in text
+    assert "| - | 5.0e+09 |" in text or len(known) == 1
+    assert "Multiply-adds" not in markdown(findings)

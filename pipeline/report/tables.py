@@ -71,6 +71,7 @@ def candidates(findings: Findings) -> Table:
     """The confirmed candidates, best first: the score in the search, and that on fresh seeds."""
     metric, study = findings.metric, findings.study
     spaces = {arm.name: study.space_of(arm) for arm in study.arms}
+    is_sized = all("multiply_adds" in one for one in findings.conclusion["candidates"])
     rows = []
     for one in findings.conclusion["candidates"][:MOST_ROWS]:
         used = spaces.get(one["arm"], study.space).active(one["configuration"])
@@ -80,8 +81,14 @@ def candidates(findings: Findings) -> Table:
             score(metric, one["search_score"]),
             score_range(metric, one["val_score"]),
             gap(metric, one["optimism"]),
+            *((_count(one["num_weights"]), f"{one['multiply_adds']:.1e}") if is_sized else ()),
         ))  # fmt: skip
-    return [("Candidate", "Searched values", "In search", f"Confirmed {RANGE}", "Optimism"), *rows]
+    sizes = ("Weights", "Multiply-adds of training") if is_sized else ()
+    return [("Candidate", "Searched values", "In search", f"Confirmed {RANGE}", "Optimism", *sizes), *rows]
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else NOTHING
 
 
 def classes(findings: Findings) -> Table:
@@ -145,7 +152,9 @@ def score(metric: str, value: float | None) -> str:
 
 
 def score_range(metric: str, ends: Mapping[str, float]) -> str:
-    """A metric's mean with its interval, that of a share cut where no share can be."""
+    """A metric's mean with its interval, that of a share cut where no share can be; of no width, none."""
+    if ends["low"] == ends["high"]:
+        return score(metric, ends["mean"])
     low, high, decimals = ends["low"], ends["high"], 4
     if is_share(metric):
         low, high, decimals = 100 * max(0.0, low), 100 * min(1.0, high), 2

@@ -16,7 +16,7 @@ from pipeline.errors import DataError
 from pipeline.records.rows import read_rows, values_of
 from pipeline.space import Value
 from pipeline.stages.context import Context
-from pipeline.study import Study
+from pipeline.study import DataShape, Study
 from pipeline.training.scored import OF_CLASSES
 from pipeline.trial import Outcome
 
@@ -175,7 +175,7 @@ def conclude(
         "repeats": context.study.confirm.repeats,
         "classes": list(classes),
         "num_test": len(winner_test.labels),
-        "candidates": [one.as_dict(is_maximized) for one in order],
+        "candidates": [{**one.as_dict(is_maximized), **_size(context, one)} for one in order],
         "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
         "winner": {**order[0].as_dict(is_maximized), **winner_test.as_dict(classes)},
         "difference": difference.as_dict(),
@@ -190,6 +190,21 @@ def conclude(
             "only_baseline_right": pair.only_b_right,
             "p_value": pair.p_value,
         },
+    }
+
+
+def _size(context: Context, one: Contender) -> dict[str, int]:
+    """How large the contender's model is and what training it costs, where models are compared.
+
+    num_weights: 0 where the data decide it; multiply_adds: of all its epochs.
+    """
+    study = context.study
+    if study.compared is None or study.compared[0] != "model":
+        return {}
+    shape, epochs = DataShape.of(context.card), int(one.configuration["epochs"])
+    return {
+        "num_weights": study.learner.num_weights(one.configuration, shape),
+        "multiply_adds": epochs * study.learner.cost(one.configuration, shape),
     }
 
 
