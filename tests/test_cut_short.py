@@ -107,7 +107,7 @@ def test_json_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
 
 def test_the_end_of_a_search_cut_at_any_byte_is_whole_or_refused(tmp_path: Path) -> None:
     """done.json says how long a search took; damaged, it does not count as nothing."""
-    recorded.finish(tmp_path, 8, 8, 61.5)
+    recorded.finish(tmp_path, 8, range(8), 61.5)
     for _ in cuts(tmp_path / "done.json"):
         with suppress(StoreError):
             assert recorded.elapsed_seconds(tmp_path) == 61.5

@@ -48,26 +48,26 @@ def test_a_run_that_was_stopped_goes_on(folder):
 
 def test_a_finished_run_is_not_repeated(folder):
     """All its trials are there."""
-    recorded.finish(folder, 9, 9, 60.0)
+    recorded.finish(folder, 9, range(9), 60.0)
     assert sentence(folder, 9, 9) == "search relu: all 9 trials are recorded; nothing is trained again."
     assert recorded.is_finished(folder)
 
 
 def test_more_trials_extend_a_finished_run(folder):
     """Also when the extension itself was stopped in the middle."""
-    recorded.finish(folder, 9, 9, 60.0)
+    recorded.finish(folder, 9, range(9), 60.0)
     assert sentence(folder, 11, 20) == "search relu: extends the finished search of 9 trials to 20."
 
 
 def test_fewer_trials_need_no_training(folder):
     """A longer search begins with the shorter one."""
-    recorded.finish(folder, 20, 20, 60.0)
+    recorded.finish(folder, 20, range(20), 60.0)
     assert sentence(folder, 20, 9) == "search relu: all 9 trials are recorded; nothing is trained again."
 
 
 def test_a_run_that_ended_early_may_go_on(folder):
     """Time, patience or the space may have ended it; the study as it is now decides."""
-    recorded.finish(folder, 20, 9, 60.0)
+    recorded.finish(folder, 20, range(9), 60.0)
     assert sentence(folder, 9, 20) == (
         "search relu: ended with 9 of 20 trials; goes on if the study now has more time, patience or values."
     )
@@ -165,7 +165,7 @@ def test_time_that_a_finished_run_took_stays_spent(folder, watched):
     ledger = Ledger(folder / "record.jsonl")
     ledger.append(outcome(0, 0.5), 30.0)
     assert not watched(Ledger(ledger.path)).is_time_up(1)
-    recorded.finish(folder, 9, 1, 61.0)
+    recorded.finish(folder, 9, range(1), 61.0)
     assert watched(Ledger(ledger.path)).is_time_up(1)
 
 
