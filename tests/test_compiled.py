@@ -206,7 +206,7 @@ def test_features_are_trained_as_they_are(builder, tmp_path):
         metrics = trained(one, trial, 2)
         one.save(trial.number, tmp_path / "some.weights.h5")
         shape = DataShape((13,), NUM_CLASSES, 301, 120, "features")
-        model = builder.restore(trial.configuration, shape, tmp_path / "some.weights.h5")
+        model = builder.restore(trial.configuration, shape, tmp_path / "some.weights.h5").native
         found.append(
             [*(weight.ravel() for weight in model.get_weights()), [metrics[name] for name in sorted(metrics)]]
         )

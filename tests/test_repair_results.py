@@ -78,6 +78,6 @@ def test_an_edited_study_is_no_disagreement(ran: Path) -> None:
 
 def test_a_search_that_has_gone_on_is_not_compared(ran: Path) -> None:
     """While more is recorded than the last end has noted, nobody knows which trials the files should hold."""
-    finish(record(ran, "search-optuna"), 5, 4, 1.0)
+    finish(record(ran, "search-optuna"), 5, range(4), 1.0)
     (ran / "studies/tiny/trials.csv").unlink()
     assert told(ran) == HEALTHY
