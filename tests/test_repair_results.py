@@ -9,6 +9,7 @@ import pytest
 from conftest import TINY, write_study
 from mending import HEALTHY, is_mended, record, told
 
+from pipeline.files import write_json
 from pipeline.records.project import Project
 from pipeline.records.recorded import finish
 from pipeline.stages.prepare import check
@@ -76,8 +77,11 @@ def test_an_edited_study_is_no_disagreement(ran: Path) -> None:
     assert told(ran) == HEALTHY
 
 
-def test_a_search_that_has_gone_on_is_not_compared(ran: Path) -> None:
-    """While more is recorded than the last end has noted, nobody knows which trials the files should hold."""
-    finish(record(ran, "search-optuna"), 5, range(4), 1.0)
-    (ran / "studies/tiny/trials.csv").unlink()
+def test_a_search_that_has_gone_on_is_compared_with_what_it_had_told(ran: Path) -> None:
+    """Its end notes which trials the files hold; an earlier version noted a count alone, which may not tell."""
+    folder, path = record(ran, "search-optuna"), ran / "studies/tiny/trials.csv"
+    path.unlink()
+    write_json(folder / "done.json", {"num_trials": 5, "num_outcomes": 4, "elapsed_seconds": 1.0})
     assert told(ran) == HEALTHY
+    finish(folder, 5, range(4), 1.0)
+    assert "studies/tiny/trials.csv is missing, though search is finished." in told(ran)[1]
