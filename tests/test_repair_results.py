@@ -78,7 +78,7 @@ def test_an_edited_study_is_no_disagreement(ran: Path) -> None:
 
 
 def test_a_search_that_has_gone_on_is_compared_with_what_it_had_told(ran: Path) -> None:
-    """Its end notes which trials the files hold; an earlier version noted a count alone, which may not tell."""
+    """Its end notes which trials the files hold; earlier versions noted a count alone, which may not tell."""
     folder, path = record(ran, "search-optuna"), ran / "studies/tiny/trials.csv"
     path.unlink()
     write_json(folder / "done.json", {"num_trials": 5, "num_outcomes": 4, "elapsed_seconds": 1.0})
