@@ -24,6 +24,10 @@ PROMISES = {
         "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
         "test_champion.py",
     ],
+    "An interval of a test result covers other seeds and other test images.": [
+        "test_statistics.py::test_the_crossed_interval_covers_the_truth",
+        "test_conclusion.py::test_the_difference_is_over_seeds_and_inputs",
+    ],
     "MLflow and Optuna's storage are views.": [
         "test_interrupted.py::test_a_tracking_server_that_is_away_stops_nothing",
         "test_tracking_outage.py",
