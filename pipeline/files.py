@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shutil
 import sqlite3
 import threading
@@ -34,6 +35,13 @@ def streams() -> tuple[IO[str], IO[str]]:
     os.close(nothing)
     os.dup2(2, 1)
     return orders, replies
+
+
+def hold_data(num_bytes: int) -> None:
+    """Let this process have so many bytes of data at most, or what it is held to already if that is less."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = num_bytes if most == resource.RLIM_INFINITY else min(num_bytes, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.errors import StudyError, as_toml, nearest
 from pipeline.learners import scikit
@@ -14,9 +14,6 @@ from pipeline.learners.networks import NAMES, NETWORKS, Networks
 from pipeline.learners.own import OwnModel
 from pipeline.learners.scikit import SCIKIT, Scikit
 from pipeline.study import Learner
-
-if TYPE_CHECKING:
-    from pipeline.training.program import Program
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Learner]] = {
     "networks": lambda _: NETWORKS,
@@ -87,8 +84,3 @@ def _of_families(families: tuple[str, ...], tables: Mapping[str, Any]) -> Learne
 def again(settings: Mapping[str, Any]) -> Learner:
     """The learner that its `as_settings` described."""
     return KINDS[settings["kind"]](settings)
-
-
-def open_program(settings: Mapping[str, Any]) -> tuple[Program, str]:
-    """The program of the learner that the settings name, and the device that it runs on, in words."""
-    return again(settings["learner"]).open(settings)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import select
 import subprocess
 import sys
@@ -166,9 +165,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 def main() -> None:
     """Answer every order on standard input."""
     orders, replies = files.streams()
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = MAX_BYTES if most == resource.RLIM_INFINITY else min(MAX_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    files.hold_data(MAX_BYTES)
     for line in orders:
         replies.write(json.dumps(_answer(json.loads(line))) + "\n")
 

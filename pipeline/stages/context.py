@@ -104,7 +104,7 @@ def examine(study: Study, card: Mapping[str, Any]) -> list[str]:
 
 def _check_train_images(study: Study, num_train: int) -> None:
     """Raise a StudyError where a trial may ask for more of train than there is."""
-    tables = (study.fixed, study.baseline.configuration, *(arm.fixed for arm in study.arms))
+    tables = (study.baseline.configuration, *(arm.fixed for arm in study.arms))
     asked = [int(table.get("train_images", 0)) for table in tables]
     asked += [int(end) for one in study.space if one.name == "train_images" for end in one.values.ends]
     if max(asked) > num_train:

@@ -16,8 +16,8 @@ from pipeline.study.tables import PRUNERS, SAMPLERS, Compared
 NEVER_SEARCHED = ("epochs",)
 # Of the result tables, beside hyperparameters and the metrics of an epoch.
 COLUMNS = (
-    *("arm", "number", "state", "score", "reason", "repeat", "epoch", "role", "test_accuracy", "test_loss"),
-    *("loss", "accuracy", "val_loss", "val_accuracy"),
+    *("arm", "number", "state", "score", "reason"),
+    *("repeat", "epoch", "role", "test_accuracy", "test_loss"),
 )
 # What MLflow takes for a name of a parameter or a metric.
 NAME = re.compile(r"[^\W\d][\w.-]{0,99}")
@@ -148,9 +148,7 @@ def _baseline(draft: Draft) -> Iterator[Problem]:
         yield Problem(must, "nothing", advice, f"[baseline] {as_key(name)}")
     if not missing:
         # A value that the baseline's other values switch off is never compared with anything.
-        study = draft.study
-        compared = study.compared if study.compared and study.compared[0] in plain else None
-        space = study.space_at(plain[compared[0]]) if compared else study.space
+        space = draft.study.space_at(plain)
         counted = space.active(plain).keys() & given.keys()
         yield from _inside({name: plain[name] for name in counted}, space, "[baseline]")
 
@@ -244,7 +242,7 @@ def _compared(draft: Draft) -> Iterator[Problem]:
             yield Problem("must not repeat a value.", as_toml(table.choice), advice, where)
         is_asked = len(keys) == 1 and draft.study.space.names
         for value in values if is_asked else ():
-            if not draft.study.space_at(value).names:
+            if not draft.study.space_at({key: value}).names:
                 must, advice = "must leave each arm something to search.", "Add to [space] what it has."
                 yield Problem(must, f"nothing for {as_toml(value)}", advice, where)
 

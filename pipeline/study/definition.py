@@ -93,22 +93,22 @@ class Study:
 
     def _arm(self, key: str, value: Value) -> Arm:
         """The arm of one value of a compared hyperparameter: what it starts with is of its own space."""
-        names = self.space_at(value).names
+        names = self.space_at({key: value}).names
         starts = [{name: one[name] for name in one if name in names} for one in self.search.start_with]
         search = self.search.model_copy(update={"start_with": starts})
         return Arm(str(value), search, self.learner.settled({**self.fixed, key: value}))
 
     def space_of(self, arm: Arm) -> Space:
         """What an arm searches: the whole space, or what of it counts at the arm's compared value."""
-        key = self.compared[0] if self.compared else ""
-        return self.space_at(arm.fixed[key]) if key in self.learner.hyperparameters else self.space
+        return self.space_at(arm.fixed)
 
-    def space_at(self, value: Value) -> Space:
+    def space_at(self, fixed: Mapping[str, Value]) -> Space:
         """What of the space counts at one compared value: `when` may name it, and a model reads its own."""
         key = self.compared[0] if self.compared else ""
         known = self.learner.hyperparameters
         if key not in known:
             return self.space
+        value = fixed[key]
         read = self.learner.read({**self.defaults, key: value}) if key == "model" else known
         kept: dict[str, Dimension] = {}
         for one in self.space:

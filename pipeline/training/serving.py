@@ -7,17 +7,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import files
 from pipeline.errors import Problem, StoreError
 from pipeline.training import surroundings
 from pipeline.training.framework import hold_keras
@@ -25,6 +25,8 @@ from pipeline.training.framework import hold_keras
 # TensorFlow itself takes 1.1 GiB of data; weights are read, then copied, and never packed.
 FREE_BYTES, BYTES_A_BYTE = 4 * 2**30, 4
 BATCH_SIZE = 100
+# A file's path, inputs and the number of classes to probabilities, or to what is wrong with it.
+Asked = Callable[[str, NDArray[Any], int], NDArray[np.float64] | Problem]
 ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 ADVICE = "Do not use it: restore the artifacts, or run the confirm stage again."
 # What Keras says of code in a file, and of a class or function that is none of its own.
@@ -78,17 +80,12 @@ def _limit(model_path: Path) -> int:
 
 def main() -> None:
     """Answer the one order on standard input."""
-    order = json.loads(sys.stdin.read())
-    reply = os.fdopen(os.dup(1), "w")
-    # Libraries print to standard output; none of that may stand beside the reply.
-    os.dup2(2, 1)
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _limit(Path(order["model"]))
-    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    orders, replies = files.streams()
+    order = json.loads(orders.read())
+    files.hold_data(_limit(Path(order["model"])))
     problem = answered(order)
-    json.dump({"problem": vars(problem) if problem else None}, reply)
-    reply.close()
+    json.dump({"problem": vars(problem) if problem else None}, replies)
+    replies.close()
 
 
 def answered(order: dict[str, Any]) -> Problem | None:
@@ -98,7 +95,7 @@ def answered(order: dict[str, Any]) -> Problem | None:
         received = "safe mode is off in this process"
         return Problem("Keras must refuse code in a model.", received, "Find what switches it off.")
     try:
-        return _answered(order)
+        return _answered(order, _by_keras if is_keras else _by_sklearn)
     # Whatever a file makes its library stumble on, it is the file that is refused.
     except Exception as error:
         received = cause(error)
@@ -113,9 +110,8 @@ def cause(error: Exception) -> str:
     return next(iter(innermost.split("\n")), "") or type(error).__name__
 
 
-def _answered(order: dict[str, Any]) -> Problem | None:
+def _answered(order: dict[str, Any], ask_file: Asked) -> Problem | None:
     images = np.load(order["images"], mmap_mode="r", allow_pickle=False)
-    ask_file = _by_keras if Path(order["model"]).suffix != ".skops" else _by_sklearn
     answers = ask_file(order["model"], images, order["num_classes"])
     if isinstance(answers, Problem):
         return answers

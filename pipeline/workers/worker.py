@@ -255,14 +255,14 @@ def _opened(settings: Message, say: Callable[[Message], None]) -> Worker:
     from pipeline import learners
 
     _check_data(settings)
-    program, device = learners.open_program(settings)
+    learner = learners.again(settings["learner"])
+    program, device = learner.open(settings)
     if settings["memory_bytes"] is not None:
         process.hold_to(settings["memory_bytes"])
     say({"said": "ready", "device": device, "slots": program.slots})
     folder = settings["weights_folder"]
     score = Score(*settings["score"]) if "score" in settings else Score()
-    suffix = learners.again(settings["learner"]).weights_suffix
-    return Worker(program, say, Path(folder) if folder else None, suffix, score)
+    return Worker(program, say, Path(folder) if folder else None, learner.weights_suffix, score)
 
 
 def _check_data(settings: Message) -> None:
