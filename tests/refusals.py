@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FOREIGN
+from conftest import FOREIGN, TINY, write_study
 
 from pipeline.__main__ import main
 
@@ -60,3 +60,11 @@ def refused(project: Path, study: Study, *words: str) -> str:
     assert FORM.fullmatch(said.strip()), said
     assert tree(project) == before
     return said
+
+
+def refused_data(project: Path, study: Study, dataset: Callable[[Path], str]) -> str:
+    """What prepare refuses data with; `dataset` writes them into data/raw and gives what the file says."""
+    raw = project / "data/raw"
+    raw.mkdir(parents=True)
+    write_study(project, "bad", TINY.replace('"digits"', dataset(raw)))
+    return refused(project, study, "prepare", "bad")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import TINY, write_study
 from PIL import Image
-from refusals import FORM, Study, refused, study, tree
+from refusals import FORM, Study, refused, refused_data, study, tree
 from test_study_refused import edited
 
 from pipeline.data import npz as npz_reader
@@ -265,12 +265,8 @@ def test_a_mistake_in_the_data(
 ) -> None:
     """The file is named; nothing of it is kept, unpacked or run."""
     make, message = DATA_FILES[mistake]
-    raw = project / "data/raw"
-    raw.mkdir(parents=True)
     monkeypatch.setattr(npz_reader, "UNPACKED_FREELY", 2**20)
-    dataset = make(raw) or SPELLED[mistake]
-    write_study(project, "bad", TINY.replace('"digits"', dataset))
-    assert message in refused(project, study, "prepare", "bad")
+    assert message in refused_data(project, study, lambda raw: make(raw) or SPELLED[mistake])
 
 
 def test_data_without_a_mistake_are_taken(project: Path, study: Study) -> None:

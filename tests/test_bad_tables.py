@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY, write_study
-from refusals import Study, refused, study
+from refusals import Study, refused, refused_data, study
 
 from pipeline.data import table
 
@@ -131,11 +131,8 @@ def test_a_mistake_in_a_table(
 ) -> None:
     """The file, the column and the line are named, with a way out."""
     make, message = MISTAKES[mistake]
-    raw = project / "data/raw"
-    raw.mkdir(parents=True)
     monkeypatch.setattr(table, "MAX_BYTES", 2**14)
-    write_study(project, "bad", TINY.replace('"digits"', make(raw)))
-    assert message in refused(project, study, "prepare", "bad")
+    assert message in refused_data(project, study, make)
 
 
 def test_tables_without_a_mistake_are_taken(project: Path, study: Study) -> None:
