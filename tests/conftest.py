@@ -20,6 +20,8 @@ from filelock import FileLock
 from benchmarks.soak.driver import results
 
 ROOT = Path(__file__).parent.parent
+# As `make test` has it: what Python leaves beside files is part of what is left.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 BIN = Path(sys.executable).parent
 
 TINY = """\

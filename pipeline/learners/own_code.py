@@ -182,6 +182,9 @@ def load(path: Path, root: Path, has_keras: bool = True) -> ModuleType:
     if has_keras:
         # First, so that no file beside the model stands in for what Keras and its backend import.
         framework.hold_keras()
+    # Nothing is left beside the user's files; and a compiled file that is left may be stale, because only
+    # its second and its size tell it from what was edited since.
+    sys.dont_write_bytecode = True
     for folder in (root, path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
