@@ -108,7 +108,7 @@ def check(name: str) -> None:
 
     study, shown = run(_project(), name)
     _say(shown)
-    arms = "" if study.compared is None else f" in {len(study.arms)} arms"
+    arms = "" if not study.compared else f" in {len(study.arms)} arms"
     trials = f"{sum(arm.search.trials for arm in study.arms)} trials{arms}"
     click.echo(f"{name}: no problems. {trials}, {study.confirm.repeats} fresh seeds.")
 

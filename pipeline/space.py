@@ -262,6 +262,23 @@ class Space:
             rows = [{**row, **one} for row in rows for one in (taken if dimension.is_active(row) else [{}])]
         return rows
 
+    def one_at_a_time(self, plain: Mapping[str, Value]) -> list[dict[str, Value]] | None:
+        """What differs from `plain` in one value, in a fixed order; None where that cannot be counted.
+
+        Args:
+            plain: a value for every name; a hyperparameter that a change brings into play has its value here.
+        """
+        known = {name: plain[name] for name in self.names}
+        rows: list[dict[str, Value]] = []
+        for dimension in self:
+            points = dimension.values.points()
+            if points is None:
+                return None
+            rows += [self.active({**known, dimension.name: point}) for point in points]
+        return [
+            row for index, row in enumerate(rows) if row != self.active(known) and row not in rows[:index]
+        ]
+
     def grid_size(self) -> int | None:
         """How many points the grid has, without making it; None where they cannot be counted."""
         if any(dimension.values.num_points() is None for dimension in self):

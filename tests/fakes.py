@@ -44,7 +44,8 @@ GRID = Space(
 )
 MIXED = Space((RATE, BATCH, *GRID))
 # A grid needs points; Keras Tuner's Gaussian process is slow beyond two dimensions.
-SPACES = {"grid": GRID, "bayesian": SMALL}
+FINE = Space((*GRID.dimensions[:2], Dimension("dropout", Range(0.0, 0.5, is_int=False, step=0.05))))
+SPACES = {"grid": GRID, "one_at_a_time": FINE, "bayesian": SMALL}
 LEARNERS = Found(Path(), Path())
 HYPERPARAMETERS = NETWORKS.hyperparameters
 DEFAULTS = defaults(HYPERPARAMETERS)
@@ -157,13 +158,16 @@ class Logged:
 
 
 def num_trials(sampler) -> int:
-    """Enough for the sampler to have looked at outcomes."""
-    return 12 if sampler == "bayesian" else 14
+    """Enough for the sampler to have looked at outcomes; or all of its points."""
+    return {"bayesian": 12, "one_at_a_time": 11}.get(sampler, 14)
 
 
 def assignment(engine="optuna", sampler="random", pruner="none", *, seed=1, epochs=4, **search):
     """What an engine is asked to do in a test, in a space that its sampler can take."""
     space = search.pop("space", SPACES.get(sampler, MIXED))
+    if sampler == "one_at_a_time":
+        plain = {**DEFAULTS, **{entry.name: entry.values.ends[0] for entry in space}}
+        search.setdefault("start_with", space.one_at_a_time(plain) or [])
     settings = Search(
         engine=engine, sampler=sampler, pruner=pruner, **{"trials": num_trials(sampler), **search}
     )

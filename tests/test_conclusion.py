@@ -22,7 +22,7 @@ LABELS = np.array([0, 0, 1, 1])
 def context(is_maximized=True, repeats=2):
     """As much of a context as a conclusion needs."""
     objective = SimpleNamespace(metric="val_accuracy", is_maximized=is_maximized)
-    study = SimpleNamespace(objective=objective, confirm=SimpleNamespace(repeats=repeats), compared=None)
+    study = SimpleNamespace(objective=objective, confirm=SimpleNamespace(repeats=repeats), compared={})
     return SimpleNamespace(study=study, card={"classes": ["cat", "dog"]})
 
 

@@ -128,7 +128,7 @@ STUDY = SimpleNamespace(
     space=SimpleNamespace(names=("zoom",)),
     baseline=SimpleNamespace(configuration={"rotation": 0.1}),
     fixed={},
-    compared=None,
+    compared={},
 )
 
 

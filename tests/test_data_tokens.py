@@ -19,7 +19,7 @@ TOKENS = np.where(np.arange(6) < CHANCE.integers(2, 7, (40, 1)), CHANCE.integers
 TOKENS = TOKENS.astype(np.int32)
 TOKENS[0, 0] = 20
 PLAIN = SimpleNamespace(
-    fixed={}, baseline=SimpleNamespace(configuration={}), space=SimpleNamespace(names=()), compared=None
+    fixed={}, baseline=SimpleNamespace(configuration={}), space=SimpleNamespace(names=()), compared={}
 )
 SHAPE = DataShape((6,), 2, 26, 6, "tokens", 21)
 

@@ -7,6 +7,7 @@ from fakes import ENGINES, SMALL, Logged, assignment, loop, num_trials
 
 from pipeline.engines import MOST_REFUSED, open_engine
 from pipeline.errors import StudyError
+from pipeline.study.tables import LISTING
 
 every_engine = pytest.mark.parametrize("names", ENGINES)
 
@@ -22,11 +23,11 @@ def limited(names, allows=small, **more):
 
 @every_engine
 def test_what_is_not_allowed_is_not_proposed_and_costs_no_budget(names):
-    """As many trials as without the limit, numbered without a gap; a grid has the points that are left."""
+    """As many trials as without the limit, numbered without a gap; a list has the points that are left."""
     done = loop(limited(names)).run()
     assert all(small(one.trial.configuration) for one in done)
     assert sorted(one.trial.number for one in done) == list(range(len(done)))
-    assert len(done) == num_trials(names[1]) or "grid" in names
+    assert len(done) == num_trials(names[1]) or names[1] in LISTING
 
 
 @every_engine
@@ -41,9 +42,9 @@ def test_a_limited_search_goes_on_as_if_nothing_had_happened(names):
 
 @every_engine
 def test_a_limit_that_leaves_nothing_says_so(names):
-    """Not without end: after so many proposals, or when the grid is spent."""
+    """Not without end: after so many proposals, or when a list is spent."""
     engine = open_engine(limited(names, lambda _: False))
-    if "grid" in names:
+    if names[1] in LISTING:
         assert engine.ask() is None
         return
     with pytest.raises(StudyError, match=f"at_most.*\\nReceived: the last {MOST_REFUSED} configurations"):

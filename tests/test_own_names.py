@@ -41,6 +41,14 @@ def test_what_no_table_could_tell_apart_is_refused(tmp_path: Path, old: str, new
     assert told in str(caught.value)
 
 
+def test_two_arms_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Values with a dash in them, of two compared settings."""
+    compared = '[compare]\nnorm = { choice = ["a-b", "a"] }\nkind = { choice = ["c", "b-c"] }\n'
+    text = STUDY.replace('norm  = { choice = ["none", "batch"] }', compared)
+    with pytest.raises(StudyError, match="two arms must not have one name"):
+        opened(project(tmp_path, study=text))
+
+
 def test_keras_tuner_is_given_choices_of_one_kind(tmp_path: Path) -> None:
     """Whole numbers beside others are numbers; text beside numbers is refused, but for Optuna."""
     rates = 'rate = { choice = [0, 0.25] }\nnorm  = { choice = ["none", "batch"] }'

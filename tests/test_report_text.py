@@ -78,7 +78,7 @@ def test_the_method_names_every_limit() -> None:
 def test_compared_models_are_named() -> None:
     """Where models are the arms, the report says which were trained."""
     findings = made()
-    study = replace(findings.study, compared=("model", ("mlp", "cnn")))
+    study = replace(findings.study, compared={"model": ("mlp", "cnn")})
     assert "- Trained models mlp and cnn on mnist, study seed 20260101" in markdown(
         replace(findings, study=study)
     )

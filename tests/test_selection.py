@@ -68,7 +68,7 @@ def test_the_best_over_all_arms_are_chosen(path):
 
 def test_an_arm_that_is_named_like_a_formula_has_its_say(path):
     """Its rows are found again, though what a spreadsheet sees of its name is not a formula."""
-    named = replace(study(), compared=("activation", ("-relu", "'=tanh")))
+    named = replace(study(), compared={"activation": ("-relu", "'=tanh")})
     rows = [row("-relu", 0, 0.5, 0.1), row("'=tanh", 1, 0.9, 0.01)]
     write_rows(path, trial_columns(named.space, METRICS), rows)
     assert [(one.arm, one.number) for one in candidates(named, path)] == [("'=tanh", 1), ("-relu", 0)]

@@ -118,11 +118,22 @@ def test_a_grid_holds_each_active_assignment_once():
     assert grid == [{"model": "mlp"}, {"model": "cnn", "filters": 8}, {"model": "cnn", "filters": 16}]
 
 
+def test_one_at_a_time_changes_one_value_of_the_baseline():
+    """Each other value of each hyperparameter, once; what a change brings into play has its plain value."""
+    plain = {"hidden_layers": 2, "model": "mlp", "filters": 8, "batch_size": 32}
+    assert Space((LAYERS, MODEL, FILTERS)).one_at_a_time(plain) == [
+        {"hidden_layers": 1, "model": "mlp"},
+        {"hidden_layers": 3, "model": "mlp"},
+        {"hidden_layers": 2, "model": "cnn", "filters": 8},
+    ]
+
+
 def test_a_space_that_cannot_be_counted_has_no_grid():
     """One endless dimension is enough."""
     space = Space((LAYERS, RATE))
     assert space.grid() is None
     assert space.grid_size() is None
+    assert space.one_at_a_time({"hidden_layers": 1, "learning_rate": 0.1}) is None
 
 
 def test_a_giant_grid_is_counted_without_being_made():

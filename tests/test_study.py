@@ -51,7 +51,7 @@ def test_a_rate_of_one_is_a_float_wherever_it_stands():
         *read.space.dimensions[0].values.values,
         read.baseline.configuration["learning_rate"],
         read.search.start_with[0]["learning_rate"],
-        *study("[compare]", "zoom = { choice = [0, 0.5] }").compared[1],
+        *study("[compare]", "zoom = { choice = [0, 0.5] }").compared["zoom"],
     ]
     assert [type(rate) for rate in rates] == [float] * 6
 
@@ -115,6 +115,23 @@ def test_each_compared_value_is_an_arm():
     assert (relu.name, tanh.name) == ("relu", "tanh")
     assert {**relu.fixed, "activation": "tanh"} == tanh.fixed
     assert relu.search == tanh.search
+
+
+def test_two_compared_settings_make_an_arm_for_each_pair():
+    """Named after both values, the second changing fastest; one may be of the search, one of the model."""
+    arms = study(
+        "[compare]", 'sampler = { choice = ["tpe", "random"] }', "hidden_layers = { choice = [1, 3] }"
+    ).arms
+    assert [arm.name for arm in arms] == ["tpe-1", "tpe-3", "random-1", "random-3"]
+    assert [(arm.sampler, arm.fixed["hidden_layers"]) for arm in arms[1:3]] == [("tpe", 3), ("random", 1)]
+    assert arms[1].compared == {"sampler": "tpe", "hidden_layers": 3}
+
+
+def test_one_at_a_time_starts_from_the_baseline():
+    """Its points stand in the plan, so that another baseline is another search."""
+    text = STUDY.replace("choice = [1, 0.1]", "choice = [0.001, 0.1]")
+    [arm] = study('sampler = "one_at_a_time"', text=text).arms
+    assert arm.search.start_with == [{"learning_rate": 0.1}]
 
 
 def test_compared_engines_have_each_its_own_sampler():

@@ -12,6 +12,7 @@ import optuna
 from pipeline import seeds
 from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Value
+from pipeline.study.tables import LISTING
 from pipeline.trial import Outcome, Trial
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class OptunaEngine:
         """
         assignment, number = self._assignment, self._num_asked
         for attempt in range(MOST_REFUSED):
-            is_spent = assignment.arm.sampler == "grid" and not self._given
+            is_spent = assignment.arm.sampler in LISTING and not self._given
             if number >= assignment.arm.search.trials or is_spent:
                 return None
             # What an earlier search of this seed has drawn is not drawn again.
@@ -163,9 +164,10 @@ def _qmc(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
 SAMPLERS: dict[str, Callable[[Assignment, Names], optuna.samplers.BaseSampler]] = {
     "tpe": _tpe,
     "random": _random,
-    # Every point of a grid is given, so nothing is left to draw.
-    "grid": _random,
     "qmc": _qmc,
+    # Every point is given, so nothing is left to draw.
+    "grid": _random,
+    "one_at_a_time": _random,
 }
 
 PRUNERS: dict[str, Callable[[int], optuna.pruners.BasePruner]] = {

@@ -53,5 +53,4 @@ def unfit(
 def _is_used(name: str, plain: Any, study: Study) -> bool:
     """Whether a hyperparameter may be anything but its default in some trial of the study."""
     is_given = any(one.get(name, plain) != plain for one in (study.fixed, study.baseline.configuration))
-    is_compared = study.compared is not None and study.compared[0] == name
-    return is_given or is_compared or name in study.space.names
+    return is_given or name in study.compared or name in study.space.names

@@ -114,7 +114,7 @@ def importance(findings: Findings) -> Figure:
         return Figure("importance", title, f"Not shown: {few}; {FEWEST_TRIALS} are needed.")
     if trials["score"].nunique() == 1:
         return Figure("importance", title, "Not shown: all complete trials have the same score.")
-    names = [label(name, 60) for name in (*findings.study.space.names, *(findings.study.compared or ())[:1])]
+    names = [label(name, 60) for name in (*findings.study.space.names, *findings.study.compared)]
     values = [[_position(one, name) for name in names] for one in _as_study(findings, trials).trials]
     chance = seeds.stream(findings.study.seed, "report", "importance")
     forest = RandomForestRegressor(NUM_TREES, oob_score=True, random_state=chance, n_jobs=1)
@@ -275,8 +275,8 @@ def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") ->
 def _values(findings: Findings, trial: Mapping[Any, Any]) -> Iterator[tuple[str, Any, BaseDistribution]]:
     """Each hyperparameter that counts in a trial, with its value and what it was drawn from; then the arm."""
     cells = [(entry.name, trial[entry.name], entry.values) for entry in findings.study.space]
-    if findings.study.compared:
-        cells.append((findings.study.compared[0], trial["arm"], Choice(findings.study.compared[1])))
+    at = next((arm.compared for arm in findings.study.arms if arm.name == trial["arm"]), {})
+    cells += [(name, at[name], Choice(values)) for name, values in findings.study.compared.items()]
     for name, cell, values in cells:
         if isinstance(values, Choice) and not pd.isna(cell):
             words = CategoricalDistribution([label(word, 60) for word in values.values])

@@ -100,8 +100,8 @@ def method(findings: Findings) -> list[str]:
     number = amount(len(findings.conclusion["candidates"]), "candidate")
     each = ", and the best of each arm" if study.compared else ""
     seeds = amount(findings.conclusion["repeats"], "fresh seed")
-    if study.compared and study.compared[0] == "model":
-        *others, last = (str(value) for value in study.compared[1])
+    if "model" in study.compared:
+        *others, last = map(str, study.compared["model"])
         models = f"models {', '.join(others)} and {last}" if others else f"model {last}"
     else:
         models = "a searched model" if "model" in study.space.names else f"model {study.model}"
@@ -158,7 +158,7 @@ def _longer(conclusion: Mapping[str, Any]) -> list[str]:
 
 
 def _compared(findings: Findings) -> list[str]:
-    if findings.study.compared is None:
+    if not findings.study.compared:
         return []
     twins = _twins(findings)
     told = []
@@ -168,7 +168,7 @@ def _compared(findings: Findings) -> list[str]:
             "play, as when a sampler still draws at random. Give them more trials to compare them."
         )
     if len(twins) < len(findings.arms):
-        told.append(_of_arms(findings, findings.study.compared[0], twins))
+        told.append(_of_arms(findings, " and ".join(findings.study.compared), twins))
     return told
 
 
@@ -217,7 +217,7 @@ def _searches(findings: Findings) -> list[str]:
     alike: dict[str, list[str]] = {}
     for arm in findings.study.arms:
         alike.setdefault(_search(arm), []).append(arm.name)
-    if findings.study.compared is None:
+    if not findings.study.compared:
         return [f"Search: {how}" for how in alike]
     told = [f"{'Arm' if len(arms) == 1 else 'Arms'} {', '.join(arms)}: {how}" for how, arms in alike.items()]
     rest = len(told) - MOST_ROWS

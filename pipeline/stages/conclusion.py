@@ -199,7 +199,7 @@ def _size(context: Context, one: Contender) -> dict[str, int]:
     num_weights: 0 where the data decide it; multiply_adds: of all its epochs.
     """
     study = context.study
-    if study.compared is None or study.compared[0] != "model":
+    if "model" not in study.compared:
         return {}
     shape, epochs = DataShape.of(context.card), int(one.configuration["epochs"])
     return {

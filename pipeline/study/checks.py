@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import Problem, as_key, as_toml, nearest
-from pipeline.space import Choice, Hyperparameter, Space, Value
-from pipeline.study.definition import Study
+from pipeline.space import Choice, Hyperparameter, Value
+from pipeline.study import search_checks
 from pipeline.study.messages import unknown
-from pipeline.study.tables import PRUNERS, SAMPLERS, Compared
+from pipeline.study.search_checks import Draft, inside, num_arms
+from pipeline.study.tables import PRUNERS, SAMPLERS
 
 NEVER_SEARCHED = ("epochs",)
+MOST_COMPARED, MOST_ARMS = 2, 64
 # Of the result tables, beside hyperparameters and the metrics of an epoch.
 COLUMNS = (
     *("arm", "number", "state", "score", "reason"),
@@ -27,32 +28,6 @@ COMPARABLE: Mapping[str, Hyperparameter] = {
     "sampler": Hyperparameter(str, None, words=tuple(dict.fromkeys(sum(SAMPLERS.values(), ())))),
     "pruner": Hyperparameter(str, None, words=PRUNERS),
 }
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A study whose file is being checked.
-
-    Attributes:
-        study: made of what is in order in each table by itself.
-        compare: the tables of [compare] that are in order by themselves.
-        tables: each table as it stands in the file.
-    """
-
-    study: Study
-    compare: Mapping[str, Compared]
-    tables: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def known(self) -> Mapping[str, Hyperparameter]:
-        """What the study's learner has."""
-        return self.study.learner.hyperparameters
-
-    def over_arms(self, setting: str) -> tuple[tuple[Any, ...], str]:
-        """The values that a setting of [search] takes over the arms, and where it stands."""
-        if self.study.compared and self.study.compared[0] == setting:
-            return self.study.compared[1], f"[compare] {setting}"
-        return (getattr(self.study.search, setting),), f"[search] {setting}"
 
 
 def admitted(settings: Mapping[str, Hyperparameter], key: str, values: list[Any]) -> tuple[Value, ...]:
@@ -120,8 +95,8 @@ def _space(draft: Draft) -> Iterator[Problem]:
     for entry in study.space:
         name, values = entry.parent or ("", ())
         where, parent = f"[space] {entry.name} when", entries.get(name)
-        if study.compared and name == study.compared[0]:
-            for value in [value for value in values if value not in study.compared[1]]:
+        if name in study.compared:
+            for value in [value for value in values if value not in study.compared[name]]:
                 advice = f"Choose a value of [compare] {name}."
                 yield Problem(f"must name a value of {name} that is compared.", as_toml(value), advice, where)
         elif entry.parent and name not in order[: order.index(entry.name)]:
@@ -149,43 +124,9 @@ def _baseline(draft: Draft) -> Iterator[Problem]:
     if not missing:
         # A value that the baseline's other values switch off is never compared with anything.
         space = draft.study.space_at(plain)
-        counted = space.active(plain).keys() & given.keys()
-        yield from _inside({name: plain[name] for name in counted}, space, "[baseline]")
-
-
-def _inside(values: Mapping[str, Value], space: Space, where: str) -> Iterator[Problem]:
-    for entry in space:
-        if entry.name in values and not entry.values.holds(values[entry.name]):
-            must = "must lie inside the space, or the search could never find it."
-            advice = f"Widen [space] {entry.name}, or change the value."
-            yield Problem(must, as_toml(values[entry.name]), advice, f"{where} {entry.name}")
-
-
-def _starts(draft: Draft) -> Iterator[Problem]:
-    searched = draft.tables["space"]
-    for index, values in enumerate(draft.study.search.start_with):
-        where = f"[search] start_with[{index}]"
-        for name in [name for name in values if name not in searched]:
-            yield Problem("must name searched hyperparameters.", name, nearest(name, searched), where)
-        yield from _inside(values, draft.study.space, where)
-
-
-def _counts(draft: Draft) -> Iterator[Problem]:
-    """What must be no more than trials; a default that the file does not state is never too much."""
-    search, confirm = draft.study.search, draft.study.confirm
-    in_all = search.trials * len(draft.study.compared[1] if draft.study.compared else "1")
-    counts = {
-        "[search] start_with": (len(search.start_with), search.trials),
-        "[search] parallel": (search.parallel if "parallel" in search.model_fields_set else 1, search.trials),
-        "[confirm] top": (confirm.top if "top" in confirm.model_fields_set else 1, in_all),
-    }
-    for where, (count, most) in counts.items():
-        if count > most:
-            must, advice = (
-                "must not be more than there are trials.",
-                f"Raise trials, or make it {most} at most.",
-            )
-            yield Problem(must, f"{count}, and {most} trials", advice, where)
+        is_origin = "one_at_a_time" in draft.over_arms("sampler")[0]
+        counted = space.names if is_origin else space.active(plain).keys() & given.keys()
+        yield from inside({name: plain[name] for name in counted}, space, "[baseline]")
 
 
 def _effects(draft: Draft) -> Iterator[Problem]:
@@ -214,8 +155,8 @@ def _taken(draft: Draft, name: str, table: str) -> list[Value]:
         return []
     if table == "baseline":
         return [study.baseline.configuration[name]]
-    if study.compared and study.compared[0] == name:
-        return list(study.compared[1])
+    if name in study.compared:
+        return list(study.compared[name])
     values = next((entry.values for entry in study.space if entry.name == name), None)
     if isinstance(values, Choice):
         return list(values.values)
@@ -224,9 +165,14 @@ def _taken(draft: Draft, name: str, table: str) -> list[Value]:
 
 def _compared(draft: Draft) -> Iterator[Problem]:
     keys, settings = draft.tables["compare"].keys(), {**COMPARABLE, **draft.known}
-    if len(keys) > 1:
-        advice = "Keep one; ask the other question in a study of its own."
-        yield Problem("must compare one thing.", ", ".join(map(as_key, keys)), advice, "[compare]")
+    if len(keys) > MOST_COMPARED:
+        advice = "Keep two; ask the other question in a study of its own."
+        yield Problem("must compare one thing or two.", ", ".join(map(as_key, keys)), advice, "[compare]")
+    elif num_arms(draft) > MOST_ARMS:
+        must = f"must make {MOST_ARMS} arms at most, one for each pair of values."
+        yield Problem(must, f"{num_arms(draft)} arms", "Compare fewer values.", "[compare]")
+    else:
+        yield from _arms(draft)
     for key, table in draft.compare.items():
         where = f"[compare] {as_key(key)}"
         if key not in settings:
@@ -240,56 +186,22 @@ def _compared(draft: Draft) -> Iterator[Problem]:
         if len(set(values)) < len(values):
             advice = "Remove the repeated value."
             yield Problem("must not repeat a value.", as_toml(table.choice), advice, where)
-        is_asked = len(keys) == 1 and draft.study.space.names
-        for value in values if is_asked else ():
-            if not draft.study.space_at({key: value}).names:
-                must, advice = "must leave each arm something to search.", "Add to [space] what it has."
-                yield Problem(must, f"nothing for {as_toml(value)}", advice, where)
 
 
-def _engines(draft: Draft) -> Iterator[Problem]:
-    engines, _ = draft.over_arms("engine")
-    samplers, where = draft.over_arms("sampler")
-    for engine in engines:
-        for sampler in filter(None, samplers):
-            if sampler not in SAMPLERS[engine]:
-                must, advice = f"unknown sampler of {engine}.", nearest(sampler, SAMPLERS[engine])
-                yield Problem(must, as_toml(sampler), advice, where)
-    if "keras_tuner" in engines and draft.study.search.start_with:
-        must, advice = "start_with needs the engine optuna.", 'Drop start_with, or set engine = "optuna".'
-        yield Problem(must, "keras_tuner", advice, "[search] start_with")
-    for entry in draft.study.space if "keras_tuner" in engines else ():
-        values = entry.values.values if isinstance(entry.values, Choice) else ()
-        if len({type(value) for value in values}) > 1:
-            must = "a choice of keras_tuner must hold values of one kind."
-            yield Problem(
-                must, ", ".join(map(as_toml, values)), "Write all as text.", f"[space] {entry.name}"
-            )
-    learning = {sampler or SAMPLERS[engine][0] for engine in engines for sampler in samplers}
-    if draft.study.search.start_from and learning != {"tpe"}:
-        must, advice = "start_from needs the sampler tpe: no other learns from other trials.", "Drop it."
-        yield Problem(must, ", ".join(sorted(learning)), advice, "[search] start_from")
-    pruners, where = draft.over_arms("pruner")
-    pruning = ", ".join(pruner for pruner in pruners if pruner != "none")
-    if engines == ("keras_tuner",) and pruning:
-        advice = 'Drop pruner, or set sampler = "hyperband".'
-        yield Problem("a pruner needs the engine optuna.", pruning, advice, where)
+def _arms(draft: Draft) -> Iterator[Problem]:
+    """What must hold of the arms that the compared values make."""
+    arms = draft.study.arms if draft.study.compared else ()
+    where = f"[compare] {' and '.join(map(as_key, draft.study.compared))}"
+    for arm in arms if draft.study.space.names else ():
+        if not draft.study.space_of(arm).names:
+            must, advice = "must leave each arm something to search.", "Add to [space] what it has."
+            values = ", ".join(map(as_toml, arm.compared.values()))
+            yield Problem(must, f"nothing for {values}", advice, where)
+    names = [arm.name for arm in arms]
+    # Of one setting, a value that stands there twice is told as such.
+    if len(draft.study.compared) > 1 and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        yield Problem("two arms must not have one name.", twice, "Rename a compared value.", where)
 
 
-def _grid(draft: Draft) -> Iterator[Problem]:
-    if "grid" not in draft.over_arms("sampler")[0]:
-        return
-    space, search = draft.study.space, draft.study.search
-    if search.start_with:
-        must, advice = "a grid tries every point of the space anyway.", "Drop start_with."
-        yield Problem(must, as_toml(search.start_with), advice, "[search] start_with")
-    if endless := [entry.name for entry in space if entry.values.num_points() is None]:
-        advice = "Give each a step and no log, or make it a choice."
-        yield Problem("a grid needs values that can be counted.", ", ".join(endless), advice, "[space]")
-    points = max((draft.study.space_of(arm).grid_size() or 0 for arm in draft.study.arms), default=0)
-    if points > search.trials:
-        must, advice = f"a grid of {points} points needs as many trials.", "Raise trials, or thin the grid."
-        yield Problem(must, f"trials = {search.trials}", advice, "[search] trials")
-
-
-CHECKS = (*(_names, _objective, _space, _baseline, _effects, _starts, _counts, _compared, _engines, _grid),)
+CHECKS = (_names, _objective, _space, _baseline, _effects, *search_checks.CHECKS, _compared)

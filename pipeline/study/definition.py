@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self
 
@@ -25,11 +26,16 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Arm:
-    """One compared value with a search of its own; a study that compares nothing has one arm."""
+    """What is compared at one value each, with a search of its own; without a comparison there is one arm.
+
+    Attributes:
+        compared: the compared settings at this arm's values.
+    """
 
     name: str
     search: Search
     fixed: Mapping[str, Value]
+    compared: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def sampler(self) -> str:
@@ -53,7 +59,7 @@ class Study:
 
     Attributes:
         fixed: a value for every hyperparameter that is not searched, defaults filled in.
-        compared: the compared setting's name and values, or None.
+        compared: the values of each compared setting, at most two of them; empty where none is.
         text: the file as it was read, for the record.
         earlier: by arm, values and score of each trial of `start_from` that lies in the arm's space.
     """
@@ -72,7 +78,7 @@ class Study:
     space: Space
     search: Search
     confirm: Confirm
-    compared: tuple[str, tuple[Value, ...]] | None
+    compared: Mapping[str, tuple[Value, ...]]
     text: str
     earlier: Mapping[str, Sequence[tuple[Mapping[str, Value], float]]] = field(default_factory=dict)
 
@@ -83,37 +89,39 @@ class Study:
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """The searches that this study makes, one per compared value."""
-        if self.compared is None:
-            return (Arm("search", self.search, self.fixed),)
-        key, values = self.compared
-        if key in self.learner.hyperparameters:
-            return tuple(self._arm(key, value) for value in values)
-        return tuple(Arm(str(one), self.search.model_copy(update={key: one}), self.fixed) for one in values)
+        """The searches that this study makes: one per compared value, or per pair of two settings' values."""
+        # Of nothing there is one pair, the empty one.
+        pairs = product(*self.compared.values())
+        return tuple(self._arm(dict(zip(self.compared, pair, strict=True))) for pair in pairs)
 
-    def _arm(self, key: str, value: Value) -> Arm:
-        """The arm of one value of a compared hyperparameter: what it starts with is of its own space."""
-        names = self.space_at({key: value}).names
-        starts = [{name: one[name] for name in one if name in names} for one in self.search.start_with]
-        search = self.search.model_copy(update={"start_with": starts})
-        return Arm(str(value), search, self.learner.settled({**self.fixed, key: value}))
+    def _arm(self, values: Mapping[str, Value]) -> Arm:
+        """The arm of those compared values; what it starts with is of its own space."""
+        own = {key: value for key, value in values.items() if key in self.learner.hyperparameters}
+        others = {key: value for key, value in values.items() if key not in own}
+        search, space = self.search.model_copy(update=others), self.space_at(own)
+        starts = [{name: one[name] for name in one if name in space.names} for one in search.start_with]
+        if search.sampler == "one_at_a_time":
+            starts = space.one_at_a_time(self.baseline.configuration) or []
+        fixed = self.learner.settled({**self.fixed, **own}) if own else self.fixed
+        name = "-".join(map(str, values.values())) or "search"
+        return Arm(name, search.model_copy(update={"start_with": starts}), fixed, values)
 
     def space_of(self, arm: Arm) -> Space:
         """What an arm searches: the whole space, or what of it counts at the arm's compared value."""
         return self.space_at(arm.fixed)
 
     def space_at(self, fixed: Mapping[str, Value]) -> Space:
-        """What of the space counts at one compared value: `when` may name it, and a model reads its own."""
-        key = self.compared[0] if self.compared else ""
+        """What of the space counts at compared values: `when` may name them, and a model reads its own."""
         known = self.learner.hyperparameters
-        if key not in known:
+        at = {key: fixed[key] for key in self.compared if key in known}
+        if not at:
             return self.space
-        value = fixed[key]
-        read = self.learner.read({**self.defaults, key: value}) if key == "model" else known
+        read = self.learner.read({**self.defaults, **at}) if "model" in at else known
         kept: dict[str, Dimension] = {}
         for one in self.space:
-            parent = one.parent if one.parent is None or one.parent[0] != key else None
-            is_there = one.parent is None or (value in one.parent[1] if parent is None else parent[0] in kept)
+            name, values = one.parent or ("", ())
+            parent = None if name in at else one.parent
+            is_there = parent[0] in kept if parent else not name or at[name] in values
             if is_there and one.name in read:
                 kept[one.name] = replace(one, parent=parent)
         return Space(tuple(kept.values()))

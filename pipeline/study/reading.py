@@ -12,9 +12,10 @@ from typing import Any
 
 from pipeline.errors import Problem, StudyError, as_key, nearest, shortened
 from pipeline.space import Dimension, Space, defaults
-from pipeline.study.checks import COMPARABLE, Draft, admitted, problems_between
+from pipeline.study.checks import COMPARABLE, admitted, problems_between
 from pipeline.study.definition import Baseline, Learner, Learners, Study
 from pipeline.study.messages import read
+from pipeline.study.search_checks import Draft
 from pipeline.study.tables import CENTRE, StudyFile
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -108,14 +109,11 @@ def _study(file: StudyFile, name: str, model: str, learner: Learner, text: str) 
         tuple(Dimension(key, one.values(known[key]), one.parent(known)) for key, one in entries.items())
     )
     plain = {**defaults(known), **({"model": model} if "model" in known else {})}
-    compared = [
-        (key, admitted(settings, key, one.choice)) for key, one in file.compare.items() if key in settings
-    ]
+    compared = {
+        key: admitted(settings, key, one.choice) for key, one in file.compare.items() if key in settings
+    }
     # A space in which nothing is in order has no centre; that is told of the space. Each arm takes its part.
-    of_all = [
-        replace(one, parent=None) if compared and one.parent and one.parent[0] == compared[0][0] else one
-        for one in space
-    ]
+    of_all = [replace(one, parent=None) if one.parent and one.parent[0] in compared else one for one in space]
     centre = [Space(tuple(of_all)).centre()] if space.names else []
     starts = [row for start in file.search.start_with for row in (centre if start == CENTRE else [start])]
     return Study(
@@ -133,7 +131,7 @@ def _study(file: StudyFile, name: str, model: str, learner: Learner, text: str) 
         space=space,
         search=file.search.model_copy(update={"start_with": starts}),
         confirm=file.confirm,
-        compared=compared[0] if compared else None,
+        compared=compared,
         text=text,
     )
 

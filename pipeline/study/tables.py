@@ -21,10 +21,12 @@ TrainerName = Literal["auto", "fit", "compiled"]
 PrunerName = Literal["none", "median", "successive_halving", "hyperband"]
 
 SAMPLERS: Mapping[str, tuple[str, ...]] = {
-    "optuna": ("tpe", "random", "grid", "qmc"),
+    "optuna": ("tpe", "random", "grid", "qmc", "one_at_a_time"),
     "keras_tuner": ("bayesian", "random", "hyperband", "grid"),
 }
 DATASET_NAMES = ("mnist-sample", "mnist", "fashion-mnist", "digits", "cifar10")
+# Samplers that try a list of points and are then spent.
+LISTING = ("grid", "one_at_a_time")
 PRUNERS: tuple[str, ...] = get_args(PrunerName)
 CENTRE = "centre"
 
