@@ -54,7 +54,7 @@ pruner   = "median"
 
 [confirm]
 top     = 1
-repeats = 2
+repeats = 3
 """
 
 ONE_ARM = TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"] }\n', "").replace(

@@ -26,8 +26,8 @@ from pipeline.records import recorded
 from pipeline.records.ledger import Ledger
 from pipeline.records.rows import curve_rows, trial_columns, trial_row, write_rows
 from pipeline.stages import freshness
-from pipeline.stages.conclusion import candidates
 from pipeline.stages.report import _array
+from pipeline.stages.selection import candidates
 from pipeline.study import DataShape
 from pipeline.tracking.optuna_view import OptunaView
 from pipeline.tracking.store import connect

@@ -41,7 +41,7 @@ trials = 4
 parallel = 2
 [confirm]
 top = 1
-repeats = 2
+repeats = 3
 """
 MODEL = '''
 """A network with a layer of a file beside it."""

@@ -8,7 +8,7 @@ from fakes import METRICS, parse
 
 from pipeline.errors import DataError
 from pipeline.records.rows import trial_columns, write_rows
-from pipeline.stages.conclusion import Candidate, candidates
+from pipeline.stages.selection import Candidate, candidates
 
 STUDY = """
 question = "Which?"

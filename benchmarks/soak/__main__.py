@@ -49,7 +49,7 @@ pruner   = "median"
 
 [confirm]
 top     = 1
-repeats = 2
+repeats = 3
 """
 POINTS = {
     "search": [

@@ -22,6 +22,7 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
     "baseline": ("stages/baseline.py", "records/rows.py"),
     "search": ("stages/search.py", "records/rows.py"),
     "confirm": (
+        "stages/answers.py",
         "stages/champion.py",
         "stages/confirm.py",
         "stages/conclusion.py",

@@ -61,7 +61,12 @@ class Task:
         if not self.repeats:
             return f"trial-{number:03d}"
         index, repeat = divmod(number, self.repeats)
-        role = "baseline" if self.stage == "baseline" else f"candidate-{index + 1}"
+        if self.stage == "baseline":
+            return f"baseline-repeat-{repeat}"
+        # What confirm trains beyond what it had named is the winner; a second one stands in for a failed one.
+        roles = self.tables.get("roles", ())
+        again = index - len(roles)
+        role = roles[index] if again < 0 else f"winner-{again + 1}" if again else "winner"
         return f"{role}-repeat-{repeat}"
 
 

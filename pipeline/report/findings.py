@@ -83,7 +83,7 @@ class Findings:
 
 def metrics(conclusion: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers that `dvc metrics` shows, rounded; the winner's configuration stays exact."""
-    winner = conclusion["winner"]
+    winner, parts = conclusion["winner"], conclusion["parts"]
     return {
         "baseline": {"test_accuracy": _rounded(conclusion["baseline"]["test_accuracy"])},
         "winner": {
@@ -91,7 +91,9 @@ def metrics(conclusion: Mapping[str, Any]) -> dict[str, Any]:
             "configuration": dict(winner["configuration"]),
         },
         "difference": _rounded(conclusion["difference"]),
-        "optimism": _rounded({"mean": winner["optimism"]})["mean"],
+        # What the search promised too much of its own best, and of the best that fresh seeds chose.
+        "optimism": _rounded({one: conclusion[one]["optimism"] for one in ("search_best", "winner")}),
+        **({"parts": {part: _rounded(parts[part]) for part in ("longer", "tuning")}} if parts else {}),
     }
 
 

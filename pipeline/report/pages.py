@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import sentences, tables
+from pipeline.report import gains, sentences, tables
 from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
 from pipeline.report.tables import printable, shorten
@@ -35,13 +35,15 @@ def markdown(findings: Findings) -> str:
         f"**Answer.** {_escaped(sentences.answer(findings))}",
         "## Baseline and winner",
         _table(tables.versus(findings)),
-        _escaped(sentences.mcnemar(findings)),
-        _escaped(sentences.optimism(findings)),
+        _escaped(gains.mcnemar(findings)),
+        _escaped(gains.optimism(findings)),
+        _escaped(gains.registered(findings)),
         _escaped(sentences.champion(conclusion)),
         _table(tables.settings(findings)),
         "## Search",
         _table(tables.arms(findings)),
         *map(_escaped, sentences.failures(findings)),
+        *map(_escaped, gains.budget(findings)),
         _table(tables.candidates(findings)),
         "## Classes",
         _table(tables.classes(findings)),
@@ -71,6 +73,7 @@ def html(findings: Findings) -> str:
     names = [shorten(name) for name in findings.classes]
     return environment.get_template("page.html.j2").render(
         findings=findings,
+        gains=gains,
         sentences=sentences,
         tables=tables,
         figures=figures,

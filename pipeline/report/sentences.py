@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.report import gains
 from pipeline.report.findings import Findings
-from pipeline.report.tables import MOST_ROWS, amount, change, gap, score
-from pipeline.statistics import Interval, paired_interval
+from pipeline.report.tables import MOST_ROWS, amount, change, score
+from pipeline.statistics import Interval
 from pipeline.study import Arm
 from pipeline.trial import OUT_OF_TIME
 
@@ -21,19 +22,8 @@ def answer(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """What tuning bought, and whether with longer training; then which of the compared arms did better."""
-    return [_bought(findings), *_longer(findings.conclusion), *_compared(findings)]
-
-
-def mcnemar(findings: Findings) -> str:
-    """How winner and baseline differ on the inputs of the test split, for one pair of models."""
-    found = findings.conclusion["mcnemar"]
-    p_value = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.3f}"
-    return (
-        "Of the two models of the first seed, only the winner's is right on "
-        f"{amount(found['only_winner_right'], f'test {findings.noun}')} and only the baseline's on "
-        f"{found['only_baseline_right']:,} (exact McNemar test, {p_value})."
-    )
+    """What tuning bought, and what longer training; then which of the compared arms did better."""
+    return [gains.bought(findings), *gains.parts(findings.conclusion), *_compared(findings)]
 
 
 def champion(conclusion: Mapping[str, Any]) -> str:
@@ -42,20 +32,6 @@ def champion(conclusion: Mapping[str, Any]) -> str:
     told = "The winner is now champion" if decided["granted"] else "The winner was not made champion"
     reason = str(decided.get("reason") or "").strip().rstrip(".")
     return f"{told}: {reason}." if reason else f"{told}."
-
-
-def optimism(findings: Findings) -> str:
-    """How much better the winner looked in the search than on fresh seeds."""
-    winner, metric = findings.conclusion["winner"], findings.metric
-    too_much = gap(metric, winner["optimism"]).removeprefix("+")
-    return (
-        f"In the search the winner's {findings.metric_name} was {score(metric, winner['search_score'])}; "
-        f"on fresh seeds it is {score(metric, winner['val_score']['mean'])}. "
-    ) + (
-        f"The search promised {too_much} too much, the optimism of choosing the best of many."
-        if winner["optimism"] > 0
-        else "The search did not promise too much."
-    )
 
 
 def failures(findings: Findings) -> list[str]:
@@ -100,6 +76,7 @@ def method(findings: Findings) -> list[str]:
     number = amount(len(findings.conclusion["candidates"]), "candidate")
     each = ", and the best of each arm" if study.compared else ""
     seeds = amount(findings.conclusion["repeats"], "fresh seed")
+    longer = ", at its own epochs and at the search's" if findings.conclusion["parts"] else ""
     if "model" in study.compared:
         *others, last = map(str, study.compared["model"])
         models = f"models {', '.join(others)} and {last}" if others else f"model {last}"
@@ -111,13 +88,29 @@ def method(findings: Findings) -> list[str]:
         *_searches(findings),
         f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {findings.metric_name}. "
-        "Then the test split was opened, for the winner and the baseline alone.",
+        f"{_again(findings)}Then the test split was opened, for the winner and the baseline{longer}, alone.",
         f"Each interval of a test result is a 95 % interval over seeds and test {findings.noun}s at once: it "
         f"covers the chance in initial weights and shuffling, and that of these {findings.noun}s, which all "
-        "models share. One of a validation score is a 95 % Student t interval over seeds alone, its "
-        "differences paired by seed.",
+        "models share. One of a validation score is a 95 % Student t interval over seeds alone; one of a "
+        f"difference on val is {_on_val(findings)}.",
         *_deterministic(findings),
     ]
+
+
+def _again(findings: Findings) -> str:
+    """Why the winner's models are not those that were chosen among."""
+    if not findings.conclusion["winner"]["is_retrained"]:
+        return ""
+    return (
+        "As the seeds that choose flatter what they choose, it was trained once more on as many others, and "
+        "those models alone are reported. "
+    )
+
+
+def _on_val(findings: Findings) -> str:
+    if findings.conclusion["compared_over"] == "seeds":
+        return "over seeds alone, paired by seed, as no answers give a metric of the user's own"
+    return f"over seeds and validation {findings.noun}s at once, as on test"
 
 
 def _deterministic(findings: Findings) -> list[str]:
@@ -129,32 +122,6 @@ def _deterministic(findings: Findings) -> list[str]:
         f"No seed changes the {' or the '.join(found)}: every repeat answers alike, and the interval comes "
         f"from the {findings.noun}s alone."
     ]
-
-
-def _bought(findings: Findings) -> str:
-    conclusion = findings.conclusion
-    before, after = (
-        score("accuracy", conclusion[side]["test_accuracy"]["mean"]) for side in ("baseline", "winner")
-    )
-    difference = Interval(**conclusion["difference"])
-    inputs = amount(conclusion["num_test"], f"test {findings.noun}")
-    over = f"{amount(conclusion['repeats'], 'seed')} and {inputs}"
-    by = f"({change('accuracy', difference)} over {over})"
-    if not difference.is_resolved:
-        return (
-            f"The study does not show a difference: the test accuracy is {before} with the baseline "
-            f"and {after} with the winner of the search {by}."
-        )
-    if difference.mean > 0:
-        return f"Tuning took the test accuracy from {before} to {after} {by}."
-    return f"Tuning did harm: it took the test accuracy from {before} down to {after} {by}."
-
-
-def _longer(conclusion: Mapping[str, Any]) -> list[str]:
-    """Part of the gain may be owed to longer training, where it was longer."""
-    winner, baseline = (int(conclusion[who]["configuration"]["epochs"]) for who in ("winner", "baseline"))
-    told = f"The winner trains for {amount(winner, 'epoch')}, the baseline for {baseline:,}."
-    return [told] if winner != baseline else []
 
 
 def _compared(findings: Findings) -> list[str]:
@@ -194,20 +161,19 @@ def _of_arms(findings: Findings, key: str, twins: Sequence[str]) -> str:
 
 
 def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> str:
-    """How the best arm's best candidate did against the next arm's, seed by seed."""
+    """How the best arm's best candidate did against the next arm's."""
     (first, best), (second, next_best) = list(leaders.items())[:2]
-    difference = paired_interval(best["scores"], next_best["scores"])
-    metric, seeds = findings.metric, len(best["scores"])
+    # The best arm of all is always told of: of twins the better stands for both.
+    difference = Interval(**findings.conclusion["arms"]["ahead_of"][second])
+    metric = findings.metric
     means = [score(metric, one["val_score"]["mean"]) for one in (best, next_best)]
     degree = "better than that of" if len(findings.arms) == 2 else "best, before that of"
     if abs(difference.mean) < NO_DIFFERENCE:
         degree = "the same as that of"
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
-    if difference.low == difference.high and abs(difference.mean) >= NO_DIFFERENCE:
-        resolved = "comes from one set of validation images: no seed changes either, so nothing more is told"
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
-        f"against {means[1]} ({change(metric, difference)}, paired over {seeds} seeds); "
+        f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
         f"this difference {resolved}."
     )
 

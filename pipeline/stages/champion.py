@@ -40,6 +40,8 @@ def decide(context: Context, result: Result, conclusion: Mapping[str, Any], mode
         "judged_by": conclusion["judged"]["metric"],
         "test_scores": json.dumps(conclusion["judged"]["winner"]),
         "test_accuracy": str(winner["test_accuracy"]["mean"]),
+        "repeat": str(winner["median_repeat"]),
+        "own_test_accuracy": str(winner["test_accuracies"][winner["median_repeat"]]),
         "data_sha256": context.card["sha256"],
         "configuration": json.dumps(winner["configuration"]),
     }
@@ -56,6 +58,7 @@ def decide(context: Context, result: Result, conclusion: Mapping[str, Any], mode
         input_example=_example(context, model),
         fingerprint=fingerprint,
         tags=tags,
+        description=_described(conclusion),
         metrics={
             "winner_test_accuracy": winner["test_accuracy"]["mean"],
             "baseline_test_accuracy": conclusion["baseline"]["test_accuracy"]["mean"],
@@ -114,6 +117,17 @@ def _span(metric: str, low: float, high: float) -> str:
     if metric == "test_loss":
         return f"{low:+.4f} to {high:+.4f} nats less test loss"
     return f"{100 * low:+.2f} to {100 * high:+.2f} points of {metric.replace('_', ' ')}"
+
+
+def _described(conclusion: Mapping[str, Any]) -> str:
+    """Which of the winner's models this is, and what it does itself beside what they do on average."""
+    winner, metric = conclusion["winner"], conclusion["objective"].replace("_", " ")
+    own = winner["test_accuracies"][winner["median_repeat"]]
+    return (
+        f"Of {conclusion['repeats']} repeats the one with the median {metric}, of an even number the worse "
+        f"of the two in the middle. Its own test accuracy is {100 * own:.2f} %, the mean of all "
+        f"{100 * winner['test_accuracy']['mean']:.2f} %."
+    )
 
 
 def _requirements(model: Model) -> tuple[str, ...]:

@@ -2,187 +2,157 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline import statistics
 from pipeline.errors import DataError
-from pipeline.records.rows import read_rows, values_of
-from pipeline.space import Value
-from pipeline.stages.context import Context
+from pipeline.stages.answers import MEASURED, Answers, Contender
+from pipeline.stages.context import Context, Result
+from pipeline.stages.selection import LONGER, WINNER, Selection, is_whole
 from pipeline.study import DataShape, Study
-from pipeline.training.scored import OF_CLASSES
-from pipeline.trial import Outcome
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A configuration trained on every fresh seed; the baseline has no candidate.
+class Confirmed:
+    """What has been trained on fresh seeds, by what it is for.
 
     Attributes:
-        folder: where its weights are.
+        order: the candidates by their mean score, best first; the first has won.
+        winner: the first; of several on its second set of seeds, which had no part in choosing it.
+        longer: the baseline at the search's epochs, where these are others and winner and baseline one model.
+        search_best: what the search alone would have chosen.
+        budgets: what a part of the budget would have chosen, by the part.
     """
 
-    configuration: Mapping[str, Value]
-    outcomes: Sequence[Outcome]
-    folder: Path
-    candidate: Candidate | None = None
+    baseline: Contender
+    order: Sequence[Contender]
+    winner: Contender
+    longer: Contender | None
+    search_best: Contender
+    budgets: Mapping[str, Contender]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every repeat is complete."""
-        return all(outcome.state == "complete" for outcome in self.outcomes)
+    def leaders(self) -> dict[str, Contender]:
+        """The best candidate of each arm that has one, best arm first."""
+        first: dict[str, Contender] = {}
+        for one in self.order:
+            first.setdefault(one.candidate.arm if one.candidate else "", one)
+        return first
 
     @property
-    def scores(self) -> list[float]:
-        """The objective on val, a repeat each."""
-        return [float(outcome.score or 0.0) for outcome in self.outcomes]
-
-    def as_dict(self, is_maximized: bool) -> dict[str, Any]:
-        """What is known of it from val alone."""
-        known: dict[str, Any] = {
-            "configuration": dict(self.configuration),
-            "scores": self.scores,
-            "val_score": statistics.interval(self.scores).as_dict(),
+    def groups(self) -> dict[str, Contender]:
+        """What confirm.csv tells of, by role; candidates by their rank."""
+        named = {
+            "baseline": self.baseline,
+            WINNER: self.winner,
+            **{f"candidate-{rank}": one for rank, one in enumerate(self.order, start=1)},
+            **({LONGER: self.longer} if self.longer else {}),
+            **self.budgets,
         }
-        if self.candidate:
-            gap = self.candidate.search_score - float(np.mean(self.scores))
-            known |= {
-                "arm": self.candidate.arm,
-                "number": self.candidate.number,
-                "search_score": self.candidate.search_score,
-                # Positive: the search promised more than fresh seeds keep.
-                "optimism": gap if is_maximized else -gap,
-            }
-        return known
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """What one contender does on the test split, a repeat each.
-
-    Attributes:
-        labels: (num_inputs,), int64, the true classes.
-        predicted: for each repeat (num_inputs,), int64, the classes that it answers.
-        surprises: for each repeat (num_inputs,), float64, the cross-entropy of each answer, in nats.
-        metric: the objective's on test, by which the winner is judged, or accuracy.
-    """
-
-    __test__ = False  # pytest: this is no test
-
-    labels: NDArray[np.int64]
-    predicted: Sequence[NDArray[np.int64]]
-    surprises: Sequence[NDArray[np.float64]]
-    metric: str = "accuracy"
+        # One that stands in two places is told of once, under the first name; a candidate under its rank.
+        first = {id(one): role for role, one in reversed(named.items())}
+        if not self.is_retrained:
+            first[id(self.winner)] = "candidate-1"
+        return {role: one for role, one in named.items() if first[id(one)] == role}
 
     @property
-    def scores(self) -> list[float]:
-        """The metric, a repeat each."""
-        if self.metric == "loss":
-            return self.losses
-        if self.metric in OF_CLASSES:
-            return [OF_CLASSES[self.metric](self.labels, classes) for classes in self.predicted]
-        return self.accuracies
-
-    @property
-    def accuracies(self) -> list[float]:
-        """The share of right answers, a repeat each."""
-        return [float((classes == self.labels).mean()) for classes in self.predicted]
-
-    @property
-    def losses(self) -> list[float]:
-        """The mean cross-entropy, a repeat each."""
-        return [float(one.mean()) for one in self.surprises]
-
-    @property
-    def is_deterministic(self) -> bool:
-        """Whether no seed changes the model: every repeat answers alike, to the last bit of its loss."""
-        return all(np.array_equal(one, self.surprises[0]) for one in self.surprises)
-
-    def per_input(self, metric: str = "accuracy") -> NDArray[np.float64]:
-        """What each repeat gives for each input, (num_repeats, num_inputs): its means are the metric's."""
-        if metric == "loss":
-            return np.stack(self.surprises)
-        return np.stack([statistics.per_input(metric, self.labels, one) for one in self.predicted])
-
-    def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Accuracy, loss, confusion summed over repeats, precision and recall per class."""
-        confusions = [statistics.confusion(self.labels, one, len(classes)) for one in self.predicted]
-        of_classes = statistics.per_class(self.labels, self.predicted, len(classes))
-        return {
-            "test_accuracy": statistics.crossed_interval(self.per_input(), bounds="share").as_dict(),
-            "test_accuracies": self.accuracies,
-            "test_loss": statistics.crossed_interval(self.per_input("loss"), bounds="positive").as_dict(),
-            "is_deterministic": self.is_deterministic,
-            "confusion": np.sum(confusions, axis=0).tolist(),
-            "per_class": [
-                {
-                    "class": name,
-                    "precision": scores.precision.as_dict(),
-                    "recall": scores.recall.as_dict(),
-                    "support": scores.support,
-                }
-                for name, scores in zip(classes, of_classes, strict=True)
-            ],
-        }
+    def is_retrained(self) -> bool:
+        """Whether the winner has a second set of seeds."""
+        return self.winner is not self.order[0]
 
 
-def ranked(context: Context, contenders: Sequence[Contender], path: Path) -> list[Contender]:
-    """The candidates by mean score on val, best first; those with a failed repeat are left out.
+def confirmed(selection: Selection, result: Result, baseline: Contender, path: Path) -> Confirmed:
+    """What the outcomes of a selection stand for.
 
     Raises:
-        DataError: none is left.
+        DataError: no candidate has trained on every fresh seed.
     """
-    sign = -1 if context.study.objective.is_maximized else 1
-    whole = [one for one in contenders if one.is_whole]
-    if not whole:
-        reasons = sorted({o.reason for one in contenders for o in one.outcomes if o.reason})
+    told = {outcome.trial.number: outcome for outcome in result.outcomes}
+    places = {one.key: place for place, one in enumerate(selection.candidates)}
+    whole = [
+        Contender(one.configuration, selection.group(told, places[one.key]), result.folder, one)
+        for one in selection.order(told)
+    ]
+    dropped, again = selection.retrained(told)
+    order = whole[dropped:]
+    if not order:
+        reasons = sorted({one.reason for one in result.outcomes if one.reason})
         raise DataError.of(
             "at least one candidate must train on every fresh seed.",
             "; ".join(reasons),
             "Narrow the space to settings that train reliably, then search again.",
             str(path),
         )
-    return sorted(whole, key=lambda one: sign * float(np.mean(one.scores)))
+    first = order[0]
+    winner = Contender(first.configuration, again, first.folder, first.candidate) if again else first
+    beside = {
+        role: Contender(selection.beside[role], group, result.folder, selection.spent.get(role))
+        for index, role in enumerate(selection.roles)
+        if role in selection.beside and is_whole(group := selection.group(told, index))
+    }
+    known = {one.candidate.key: one for one in (*beside.values(), *whole) if one.candidate}
+    longer = beside.get(LONGER)
+    is_alike = winner.configuration.get("model") == baseline.configuration.get("model")
+    return Confirmed(
+        baseline,
+        order,
+        winner,
+        longer if is_alike else None,
+        min(whole, key=lambda one: places[one.candidate.key] if one.candidate else 0),
+        {part: known[one.key] for part, one in selection.spent.items() if one.key in known},
+    )
 
 
 def conclude(
-    context: Context,
-    order: Sequence[Contender],
-    baseline: Contender,
-    winner_test: TestResult,
-    baseline_test: TestResult,
+    context: Context, found: Confirmed, on_test: Mapping[str, Answers], on_val: Mapping[int, Answers]
 ) -> dict[str, Any]:
-    """Everything that the report says, as a JSON value; the winner comes first in `order`."""
-    is_maximized = context.study.objective.is_maximized
-    classes = context.card["classes"]
-    tests, metric = (winner_test, baseline_test), winner_test.metric
+    """Everything that the report says, as a JSON value.
+
+    Args:
+        on_test: the answers of "winner", "baseline", and where there is one "longer".
+        on_val: those of contenders that are compared there, by their id; empty where the objective is a
+            metric of the user's own, which no answers give.
+    """
+    study, classes = context.study, list(context.card["classes"])
+    is_maximized = study.objective.is_maximized
+    winner, plain = on_test["winner"], on_test["baseline"]
     # Of what is measured on test the loss alone is better where it is smaller.
-    sign = -1 if metric == "loss" else 1
-    rights = [test.per_input() for test in tests]
-    scores = [sign * test.per_input(metric) for test in tests]
-    difference, gain = (statistics.crossed_interval(a, b) for a, b in (rights, scores))
-    pair = statistics.mcnemar(winner_test.labels, winner_test.predicted[0], baseline_test.predicted[0])
+    sign = -1 if winner.metric == "loss" else 1
+    gain = winner.gain(plain) if sign > 0 else plain.gain(winner)
+    places = [statistics.median_place(one.scores, is_maximized) for one in (found.winner, found.baseline)]
+    pair = statistics.mcnemar(
+        winner.labels, *(one.predicted[place] for one, place in zip((winner, plain), places, strict=True))
+    )
+    sides = [
+        {**_of_val(one, is_maximized), **test.as_dict(classes), "median_repeat": place}
+        for one, test, place in zip((found.winner, found.baseline), (winner, plain), places, strict=True)
+    ]
     return {
-        "objective": context.study.objective.metric,
+        "objective": study.objective.metric,
         "maximize": is_maximized,
-        "repeats": context.study.confirm.repeats,
-        "classes": list(classes),
-        "num_test": len(winner_test.labels),
-        "candidates": [{**one.as_dict(is_maximized), **_size(context, one)} for one in order],
-        "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
-        "winner": {**order[0].as_dict(is_maximized), **winner_test.as_dict(classes)},
-        "difference": difference.as_dict(),
+        "repeats": study.confirm.repeats,
+        "classes": classes,
+        "num_test": len(winner.labels),
+        "candidates": [{**_of_val(one, is_maximized), **_size(context, one)} for one in found.order],
+        "baseline": sides[1],
+        "winner": {
+            **sides[0],
+            "is_retrained": found.is_retrained,
+            "trials": [one.trial.number for one in found.winner.outcomes],
+        },
+        "search_best": _of_val(found.search_best, is_maximized),
+        "difference": winner.gain(plain, "accuracy").as_dict(),
+        "parts": _parts(found, on_test),
+        "compared_over": "seeds and inputs" if _is_measured(study) else "seeds",
+        "arms": _arms(study, found, on_val),
+        "budgets": _budgets(study, found, on_val),
         # By the study's own metric, more is better: what the champion is judged by.
         "judged": {
-            "metric": f"test_{winner_test.metric}",
-            "winner": [sign * score for score in winner_test.scores],
+            "metric": f"test_{winner.metric}",
+            "winner": [sign * score for score in winner.scores],
             "gain": gain.as_dict(),
         },
         "mcnemar": {
@@ -191,6 +161,84 @@ def conclude(
             "p_value": pair.p_value,
         },
     }
+
+
+def compared_on_val(study: Study, found: Confirmed) -> list[Contender]:
+    """Whose answers on val are needed: the best of each arm, and what budgets would have chosen."""
+    if not _is_measured(study):
+        return []
+    leaders = list(found.leaders.values()) if len(found.leaders) > 1 else []
+    others = [one for one in found.budgets.values() if one is not found.search_best]
+    return list({id(one): one for one in (*leaders, *others, *[found.search_best] * bool(others))}.values())
+
+
+def _is_measured(study: Study) -> bool:
+    """Whether answers on val give the objective, as they do not give a metric of the user's own."""
+    metric = study.objective.metric
+    return metric.startswith("val_") and metric.removeprefix("val_") in MEASURED
+
+
+def _of_val(one: Contender, is_maximized: bool) -> dict[str, Any]:
+    """What is known of a contender from val alone."""
+    known: dict[str, Any] = {
+        "configuration": dict(one.configuration),
+        "scores": one.scores,
+        "val_score": statistics.interval(one.scores).as_dict(),
+    }
+    if one.candidate:
+        gap = one.candidate.search_score - one.mean
+        known |= {
+            "arm": one.candidate.arm,
+            "number": one.candidate.number,
+            "search_score": one.candidate.search_score,
+            # Positive: the search promised more than fresh seeds keep.
+            "optimism": gap if is_maximized else -gap,
+        }
+    return known
+
+
+def _parts(found: Confirmed, on_test: Mapping[str, Answers]) -> dict[str, Any] | None:
+    """What of the gain in test accuracy longer training bought, and what tuning; None where that is one."""
+    if found.longer is None:
+        return None
+    longer = on_test["longer"]
+    return {
+        "epochs": int(found.longer.configuration["epochs"]),
+        "longer": longer.gain(on_test["baseline"], "accuracy").as_dict(),
+        "tuning": on_test["winner"].gain(longer, "accuracy").as_dict(),
+        "test_accuracies": longer.accuracies,
+    }
+
+
+def _arms(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> dict[str, Any] | None:
+    """By how much the best arm's best is above each other arm's, in the objective on val."""
+    if len(study.arms) < 2:
+        return None
+    first, *others = found.leaders.items()
+    return {
+        "best": first[0],
+        "ahead_of": {arm: _ahead(first[1], one, on_val) for arm, one in others},
+    }
+
+
+def _budgets(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> dict[str, Any]:
+    """By how much the best of all trials is better than the best of a part; None where that is the same."""
+    best, bought = found.search_best, dict[str, Any]()
+    for part, one in found.budgets.items():
+        pair = (best, one) if study.objective.is_maximized else (one, best)
+        bought[part] = None if one is best else _ahead(*pair, on_val)
+    return bought
+
+
+def _ahead(one: Contender, other: Contender, on_val: Mapping[int, Answers]) -> dict[str, float]:
+    """The difference of two contenders in the objective, one minus other.
+
+    Where the objective is a metric of the user's own there are no answers on val that would give it, so the
+    interval is over seeds alone, which pair the two.
+    """
+    if not on_val:
+        return statistics.paired_interval(one.scores, other.scores).as_dict()
+    return on_val[id(one)].gain(on_val[id(other)]).as_dict()
 
 
 def _size(context: Context, one: Contender) -> dict[str, int]:
@@ -206,60 +254,3 @@ def _size(context: Context, one: Contender) -> dict[str, int]:
         "num_weights": study.learner.num_weights(one.configuration, shape),
         "multiply_adds": epochs * study.learner.cost(one.configuration, shape),
     }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A configuration that may win, with the trial that proposed it."""
-
-    arm: str
-    number: int
-    configuration: Mapping[str, Value]
-    search_score: float
-
-
-def candidates(study: Study, path: Path) -> list[Candidate]:
-    """The `top` distinct configurations over all arms, best first, and the best of each arm.
-
-    Raises:
-        DataError: no trial is complete, or they are not this study's.
-    """
-    fixed = {arm.name: arm.fixed for arm in study.arms}
-    sign = -1 if study.objective.is_maximized else 1
-    try:
-        rows = [row for row in read_rows(path) if row["state"] == "complete" and row["arm"] in fixed]
-        found = [_candidate(row, study, fixed[row["arm"]]) for row in rows]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataError.of(
-            "the trials must be those of the study file as it is now.",
-            error,
-            f"Run: study search {study.name}",
-            str(path),
-        ) from error
-    found.sort(key=lambda one: (sign * one.search_score, one.number, one.arm))
-    if not found:
-        raise DataError.of(
-            "at least one trial must be complete.",
-            "none",
-            "Read the reasons in that file, widen the space or give more trials.",
-            str(path),
-        )
-    distinct = _distinct(found)
-    # Every arm has its say: without its best, a comparison of arms would rest on search scores alone.
-    firsts = [next((one for one in found if one.arm == name), None) for name in fixed]
-    chosen = distinct[: study.confirm.top]
-    return chosen + [one for one in firsts if one is not None and one not in chosen]
-
-
-def _candidate(row: Mapping[str, str], study: Study, fixed: Mapping[str, Value]) -> Candidate:
-    values = {**study.defaults, **fixed, **values_of(row, study.space), "epochs": int(row["epochs"])}
-    return Candidate(row["arm"], int(row["number"]), values, float(row["score"]))
-
-
-def _distinct(found: list[Candidate]) -> list[Candidate]:
-    """The best of equal configurations, trained for however many epochs."""
-    kept: dict[tuple[tuple[str, Value], ...], Candidate] = {}
-    for one in found:
-        key = tuple(sorted((name, value) for name, value in one.configuration.items() if name != "epochs"))
-        kept.setdefault(key, one)
-    return list(kept.values())

@@ -1,37 +1,30 @@
-"""confirm: the best few on fresh seeds, beside the baseline's repeats; the test split is opened for two."""
+"""confirm: the best few on fresh seeds, the winner on more, beside the baseline; the test split is opened."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import data
-from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
 from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import write_rows
-from pipeline.search import Listed
 from pipeline.stages import baseline, champion, weights
-from pipeline.stages.conclusion import Candidate, Contender, TestResult, candidates, conclude, ranked
+from pipeline.stages.answers import Answers, Contender, Split, model_of, weights_of
+from pipeline.stages.conclusion import Confirmed, compared_on_val, conclude, confirmed
 from pipeline.stages.context import Context, Result, open_context, quiet, run
 from pipeline.stages.freshness import check_search, check_trials
+from pipeline.stages.selection import Rounds, Selection, select
 from pipeline.stages.views import deliver_owed
-from pipeline.study import DataShape, Study
+from pipeline.study import Study
 from pipeline.tracking.registry import check_registry
-from pipeline.training import evaluation
-from pipeline.training.program import Model
-from pipeline.training.scored import OF_CLASSES
-from pipeline.trial import Trial
 
 MAX_MISCLASSIFIED = 24
-# What the answers on test can be measured by.
-MEASURED = ("accuracy", "loss", *OF_CLASSES)
 
 
 def confirm(project: Project, name: str) -> dict[str, Any]:
@@ -45,45 +38,37 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         path = project.made(name, project.folder(name) / "trials.csv", "search")
         check_trials(path.parent, name)
         check_search(project, context.study, context.card)
-        # The winner is registered there: what can be seen to be impossible is told before hours of training.
+        # The registry is there: what can be seen to be impossible is told before hours of training.
         check_registry(project.tracking_uri)
-        found = candidates(context.study, path)
+        selection = select(context.study, path)
         plain = _baseline(context, path)
-        result = _retrain(context, found)
-        order = ranked(context, _contenders(context, found, result), path)
-        weights.restore(context, task_of(context.study, found), result.folder, order[0].outcomes)
-        context.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
-        with quiet():
-            judge = _Judge(context)
-            tests = {id(one): judge.test(one) for one in (order[0], plain)}
-            conclusion = conclude(context, order, plain, tests[id(order[0])], tests[id(plain)])
-            conclusion["champion"] = champion.decide(context, result, conclusion, judge.model(order[0], 0))
-        folder = project.folder(name)
-        _write_rows(context.study, folder, [plain, *order], tests)
-        write_folder(
-            folder / "winner",
-            lambda aside: judge.write(aside, order[0], tests[id(order[0])], tests[id(plain)], conclusion),
-        )
-        winners = [one.trial for one in order[0].outcomes]
-        for needless in weights.unneeded(context.study.learner, result.folder, winners):
+        task = task_of(context.study, selection)
+        result = run(context, task, Rounds(selection), context.rules(context.study.search.parallel))
+        found = confirmed(selection, result, plain, path)
+        on_val = compared_on_val(context.study, found)
+        needed = [found.winner, *on_val, *([found.longer] if found.longer else [])]
+        trained = {one.trial.number: one for contender in needed for one in contender.outcomes}
+        weights.restore(context, task, result.folder, list(trained.values()))
+        conclusion = _measured(context, result, found, on_val)
+        for needless in weights.unneeded(
+            context.study.learner, result.folder, [one.trial for one in trained.values()]
+        ):
             needless.unlink()
         deliver_owed(context)
     return conclusion
 
 
-def task_of(study: Study, found: Sequence[Candidate]) -> Task:
-    """What the stage runs: each candidate on every fresh seed."""
-    configurations = [dict(one.configuration) for one in found]
-    repeats = study.confirm.repeats
+def task_of(study: Study, selection: Selection) -> Task:
+    """What the stage runs: each configuration on every fresh seed, then the winner on others."""
     # What the baseline is trained with is its own stage's.
     plan = {key: value for key, value in study.plan()["confirm"].items() if key != "baseline"}
-    tables = {**plan, "configurations": configurations}
+    tables = {**plan, "roles": selection.roles, "configurations": selection.configurations}
     return Task(
         "confirm",
         "",
         tables,
-        repeats * len(configurations),
-        repeats,
+        selection.num_trials,
+        selection.repeats,
         prefix="confirmed_",
         keeps_weights=True,
     )
@@ -96,103 +81,79 @@ def _baseline(context: Context, path: Path) -> Contender:
         DataError: one of them has failed.
     """
     result = baseline.trained(context)
-    one = Contender(context.study.baseline.configuration, result.outcomes, result.folder)
-    if not one.is_whole:
+    for reason in [outcome.reason for outcome in result.outcomes if outcome.reason]:
         raise DataError.of(
             "the baseline must train on every fresh seed.",
-            next(outcome.reason for outcome in one.outcomes if outcome.reason),
+            reason,
             "Mend [baseline] in the study file.",
             str(path),
         )
     weights.restore(context, baseline.task_of(context.study), result.folder, result.outcomes)
-    return one
+    return Contender(context.study.baseline.configuration, result.outcomes, result.folder)
 
 
-def _retrain(context: Context, found: Sequence[Candidate]) -> Result:
-    """Every configuration on every fresh seed; repeat r draws alike for all of them, so they pair."""
-    study = context.study
-    repeats = study.confirm.repeats
-    trials = [
-        Trial(index * repeats + repeat, {}, configuration, int(configuration["epochs"]), ("confirm", repeat))
-        for index, configuration in enumerate(one.configuration for one in found)
-        for repeat in range(repeats)
-    ]
-    return run(context, task_of(study, found), Listed(trials), context.rules(study.search.parallel))
+def _measured(
+    context: Context, result: Result, found: Confirmed, on_val: Sequence[Contender]
+) -> dict[str, Any]:
+    """Compare on val, open the test split, conclude, register; write confirm.csv and winner/."""
+    name, folder = context.study.name, context.project.folder(context.study.name)
+    with quiet():
+        val = Split(context, "val")
+        compared = {id(one): val.answers(one) for one in on_val}
+    whom = "the winner and the baseline" + (", also at the search's epochs," if found.longer else "")
+    context.progress.say(f"confirm: opens the test split for {whom} of {name}.")
+    with quiet():
+        test = Split(context, "test")
+        sides = {"winner": found.winner, "baseline": found.baseline}
+        sides |= {"longer": found.longer} if found.longer else {}
+        on_test = {side: test.answers(one) for side, one in sides.items()}
+        conclusion = conclude(context, found, on_test, compared)
+        model = model_of(context, found.winner, conclusion["winner"]["median_repeat"])
+        conclusion["champion"] = champion.decide(context, result, conclusion, model)
+    groups = found.groups
+    conclusion["num_rows"] = sum(len(one.outcomes) for one in groups.values())
+    tests = {id(one): on_test[side] for side, one in sides.items()}
+    _write_rows(context.study, folder, groups, tests)
+    write_folder(
+        folder / "winner", lambda aside: _write_winner(context, aside, test, found, on_test, conclusion)
+    )
+    return conclusion
 
 
-def _contenders(context: Context, found: Sequence[Candidate], result: Result) -> list[Contender]:
-    repeats, outcomes = context.study.confirm.repeats, result.outcomes
-    groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
-    return [
-        Contender(candidate.configuration, group, result.folder, candidate)
-        for group, candidate in zip(groups, found, strict=True)
-    ]
+def _write_winner(
+    context: Context,
+    folder: Path,
+    test: Split,
+    found: Confirmed,
+    on_test: Mapping[str, Answers],
+    conclusion: Mapping[str, Any],
+) -> None:
+    """The registered model's configuration and weights, what it misclassifies, all answers, the conclusion.
 
-
-class _Judge:
-    """Holds the test split for as long as it is open."""
-
-    def __init__(self, context: Context) -> None:
-        self._bench = context
-        folder = context.project.data(context.study.name)
-        self._arrays: Arrays = data.load(folder, ("test",))["test"]
-
-    def model(self, contender: Contender, repeat: int) -> Model:
-        """The contender's model of one repeat."""
-        data_shape, path = DataShape.of(self._bench.card), self._weights(contender, repeat)
-        recorded = contender.outcomes[repeat].weights_sha256
-        return self._bench.study.learner.restore(contender.configuration, data_shape, path, recorded)
-
-    def test(self, contender: Contender) -> TestResult:
-        """Every repeat of a contender on the test split."""
-        inputs, labels = self._arrays
-        answers = [self.model(contender, repeat).predict(inputs) for repeat in range(len(contender.outcomes))]
-        wanted = self._bench.study.objective.metric.removeprefix("val_")
-        # One of the user's own is measured by their loop alone, on val.
-        metric = wanted if wanted in MEASURED else "accuracy"
-        labels = np.asarray(labels)
-        surprises = [evaluation.losses(answer, labels) for answer in answers]
-        return TestResult(labels, [answer.argmax(axis=1) for answer in answers], surprises, metric)
-
-    def write(
-        self,
-        folder: Path,
-        winner: Contender,
-        test: TestResult,
-        plain: TestResult,
-        conclusion: dict[str, Any],
-    ) -> None:
-        """The winner's configuration and weights, what it misclassifies, all answers, and the conclusion.
-
-        The answers of winner and baseline are (num_repeats, num_inputs), in the order of the test split.
-        """
-        write_json(folder / "conclusion.json", conclusion)
-        write_text(folder / "config.json", self.model(winner, 0).described() + "\n")
-        weights_path = self._weights(winner, 0)
-        # Without the number in front: model.weights.h5.
-        kept = f"model{weights_path.name.lstrip('0123456789')}"
-        write_bytes(folder / kept, weights_path.read_bytes())
-        wrong = np.flatnonzero(test.predicted[0] != test.labels)
-        # Spread over all of them: images may lie in the order of their classes.
-        wrong = wrong[
-            np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)
-        ]
-        kind = self._bench.card.get("kind", "images")
-        arrays: dict[str, np.ndarray] = {
-            f"misclassified_{kind}": np.asarray(self._arrays.inputs[wrong]),
-            "misclassified_labels": test.labels[wrong],
-            "misclassified_predicted": test.predicted[0][wrong],
-            "predicted_by_winner": _small(test.predicted),
-            "predicted_by_baseline": _small(plain.predicted),
-        }
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.save(content, array, allow_pickle=False)
-            write_bytes(folder / f"{name}.npy", content.getvalue())
-
-    def _weights(self, contender: Contender, repeat: int) -> Path:
-        trial = contender.outcomes[repeat].trial
-        return weights.path_of(self._bench.study.learner, contender.folder, trial)
+    The answers of winner and baseline are (num_repeats, num_inputs), in the order of the test split.
+    """
+    repeat, answers = conclusion["winner"]["median_repeat"], on_test["winner"]
+    write_json(folder / "conclusion.json", conclusion)
+    write_text(folder / "config.json", model_of(context, found.winner, repeat).described() + "\n")
+    weights_path = weights_of(context, found.winner, repeat)
+    # Without the number in front: model.weights.h5.
+    kept = f"model{weights_path.name.lstrip('0123456789')}"
+    write_bytes(folder / kept, weights_path.read_bytes())
+    wrong = np.flatnonzero(answers.predicted[repeat] != answers.labels)
+    # Spread over all of them: images may lie in the order of their classes.
+    wrong = wrong[np.linspace(0, len(wrong), min(len(wrong), MAX_MISCLASSIFIED), endpoint=False, dtype=int)]
+    kind = context.card.get("kind", "images")
+    arrays: dict[str, np.ndarray] = {
+        f"misclassified_{kind}": np.asarray(test.inputs[wrong]),
+        "misclassified_labels": answers.labels[wrong],
+        "misclassified_predicted": answers.predicted[repeat][wrong],
+        "predicted_by_winner": _small(answers.predicted),
+        "predicted_by_baseline": _small(on_test["baseline"].predicted),
+    }
+    for name, array in arrays.items():
+        content = io.BytesIO()
+        np.save(content, array, allow_pickle=False)
+        write_bytes(folder / f"{name}.npy", content.getvalue())
 
 
 def _small(predicted: Sequence[np.ndarray]) -> np.ndarray:
@@ -202,15 +163,15 @@ def _small(predicted: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _write_rows(
-    study: Study, folder: Path, contenders: Sequence[Contender], tests: dict[int, TestResult]
+    study: Study, folder: Path, groups: Mapping[str, Contender], tests: Mapping[int, Answers]
 ) -> None:
     rows = []
-    for rank, one in enumerate(contenders):
+    for role, one in groups.items():
         test = tests.get(id(one))
         for repeat, outcome in enumerate(one.outcomes):
             measured = (test.accuracies[repeat], test.losses[repeat]) if test else (None, None)
             rows.append({
-                "role": f"candidate-{rank}" if rank else "baseline",
+                "role": role,
                 "arm": one.candidate.arm if one.candidate else None,
                 "number": one.candidate.number if one.candidate else None,
                 "repeat": repeat,

@@ -13,7 +13,7 @@ from pipeline.records import fingerprint
 from pipeline.records.project import Project
 from pipeline.records.recorded import Recorded, Task, readable
 from pipeline.stages import baseline, confirm, search
-from pipeline.stages.conclusion import candidates
+from pipeline.stages.selection import select
 from pipeline.study import Study
 
 
@@ -25,7 +25,7 @@ def in_use(project: Project, study: Study, card: Mapping[str, Any]) -> dict[str,
     tasks = [baseline.task_of(study), *(search.task_of(study, arm) for arm in study.arms)]
     path = project.folder(study.name) / "trials.csv"
     with suppress(DataError):
-        tasks += [confirm.task_of(study, candidates(study, path))] if path.is_file() else []
+        tasks += [confirm.task_of(study, select(study, path))] if path.is_file() else []
     return {task.folder_name(fingerprint.key(facts_of(task, card))): task for task in tasks}
 
 

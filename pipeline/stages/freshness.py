@@ -15,7 +15,7 @@ from pipeline.records.project import Project
 from pipeline.records.recorded import LEDGER, Task, read, readable
 from pipeline.records.rows import read_rows
 from pipeline.stages import search
-from pipeline.stages.conclusion import candidates
+from pipeline.stages.selection import candidates
 from pipeline.study import Study
 
 

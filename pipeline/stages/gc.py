@@ -134,13 +134,12 @@ def _within(project: Project, name: str, folder: Path) -> Iterator[Waste]:
 def _winners(folder: Path, winner: Path) -> list[Trial]:
     """The winner's repeats; empty where the conclusion is not this record's."""
     try:
-        configuration = read_json(winner, MEND)["winner"]["configuration"]
-        one = read(folder)
+        told = read_json(winner, MEND)["winner"]
+        outcomes = read(folder).outcomes
+        trials = [outcomes[number].trial for number in told["trials"]]
     except (KeyError, TypeError, StoreError):
         return []
-    trials = [one.outcomes[number].trial for number in sorted(one.outcomes)]
-    won = [trial for trial in trials if dict(trial.configuration) == configuration]
-    return won[: one.task.repeats]
+    return trials if all(dict(trial.configuration) == told["configuration"] for trial in trials) else []
 
 
 def _files(project: Project, folder: Path, paths: tuple[Path, ...], why: str) -> Waste:

@@ -14,14 +14,17 @@ from pipeline.records.project import Project
 from pipeline.records.recorded import MEND, Recorded
 from pipeline.records.rows import read_rows
 from pipeline.stages import baseline, search
-from pipeline.stages.conclusion import candidates
+from pipeline.stages.answers import Contender
+from pipeline.stages.conclusion import confirmed
+from pipeline.stages.context import Result
 from pipeline.stages.leftovers import Finding
 from pipeline.stages.report import report
+from pipeline.stages.selection import select
 from pipeline.study import Study
 from pipeline.trial import Outcome
 
 ON_VAL = ("val_loss", "val_accuracy")
-MEASURED = ("arm", "number", "repeat", *ON_VAL, "score")
+MEASURED = ("role", "arm", "number", "repeat", *ON_VAL, "score")
 
 
 def check(project: Project, study: Study, records: Sequence[Recorded]) -> Iterator[Finding]:
@@ -64,10 +67,10 @@ def _confirmed(
         measured = {
             tuple(row[name] for name in MEASURED) for row in rows if plain or row["role"] != "baseline"
         }
-        is_same = measured == {*_expected(study, one, folder), *_measured("", "", plain or ())}
-        for role, name in (("baseline", "baseline"), ("candidate-1", "winner")):
-            tested = [float(row["test_accuracy"]) for row in rows if row["role"] == role]
-            is_same = is_same and tested == conclusion[name]["test_accuracies"]
+        is_same = measured == {*_expected(study, one, plain or (), path)}
+        tested = [float(row["test_accuracy"]) for row in rows if row["test_accuracy"]]
+        parts = [conclusion[name] for name in ("baseline", "winner", "parts") if conclusion[name]]
+        is_same = is_same and tested == [each for part in parts for each in part["test_accuracies"]]
     except (DataError, StoreError, KeyError, TypeError, ValueError, csv.Error):
         is_same = False
     if not is_same:
@@ -75,24 +78,15 @@ def _confirmed(
         yield Finding(f"{shown} is not what was recorded and what winner/conclusion.json says.", cure)
 
 
-def _expected(study: Study, one: Recorded, folder: Path) -> set[tuple[str, ...]]:
-    """What the record says of val; a candidate with a failed repeat is not listed."""
-    repeats, outcomes = one.task.repeats, one.told or []
-    found = candidates(study, folder / "trials.csv")
-    groups = [outcomes[start : start + repeats] for start in range(0, len(outcomes), repeats)]
-    return {
-        row
-        for one, group in zip(found, groups, strict=True)
-        if all(outcome.state == "complete" for outcome in group)
-        for row in _measured(one.arm, one.number, group)
-    }
-
-
-def _measured(arm: str, number: int | str, outcomes: Sequence[Outcome]) -> Iterator[tuple[str, ...]]:
-    """The cells of a configuration's repeats that a record says."""
-    for repeat, outcome in enumerate(outcomes):
-        on_val = (outcome.metrics.get(name, "") for name in ON_VAL)
-        yield tuple(map(str, (arm, number, repeat, *on_val, outcome.score)))
+def _expected(study: Study, one: Recorded, plain: Sequence[Outcome], path: Path) -> Iterator[tuple[str, ...]]:
+    """The cells of confirm.csv that the records say."""
+    trials, result = path.with_name("trials.csv"), Result(one.told or [], one.folder, one.key)
+    baseline = Contender(study.baseline.configuration, plain, one.folder)
+    for role, group in confirmed(select(study, trials), result, baseline, trials).groups.items():
+        proposed = (group.candidate.arm, group.candidate.number) if group.candidate else ("", "")
+        for repeat, outcome in enumerate(group.outcomes):
+            on_val = (outcome.metrics.get(name, "") for name in ON_VAL)
+            yield tuple(map(str, (role, *proposed, repeat, *on_val, outcome.score)))
 
 
 def _reported(project: Project, folder: Path) -> Iterator[Finding]:

@@ -127,6 +127,18 @@ def shares_interval(a: float, b: float, num_inputs: int) -> Interval:
     return _around(a - b, _quantile(math.inf) * error)
 
 
+def median_place(scores: Sequence[float], is_maximized: bool) -> int:
+    """The place of the median; of an even number the worse of the two in the middle, of equals the later.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not scores:
+        raise ValueError("a median needs at least one score.")
+    sign = -1 if is_maximized else 1
+    return sorted(range(len(scores)), key=lambda place: (sign * scores[place], place))[len(scores) // 2]
+
+
 def _matrix(values: Floats) -> Floats:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 2 or min(found.shape) < 2 or not np.isfinite(found).all():

@@ -230,7 +230,7 @@ class Confirm(Table):
     """How the best are retrained: how many distinct configurations, on how many fresh seeds."""
 
     top: int = Field(default=3, ge=1, le=100, examples=[3])
-    repeats: int = Field(default=5, ge=2, le=1_000, examples=[5])
+    repeats: int = Field(default=5, ge=3, le=1_000, examples=[5])
 
 
 class Compared(Table):

@@ -66,6 +66,7 @@ def register_winner(
     input_example: np.ndarray,
     fingerprint: str,
     tags: Mapping[str, str],
+    description: str,
     metrics: Mapping[str, float],
     requirements: Sequence[str],
 ) -> Champion:
@@ -80,7 +81,7 @@ def register_winner(
         model: takes raw inputs.
         input_example: a few of them, (1 to 5, ...), as the library's own object takes them.
         fingerprint: tells this winner from another.
-        tags: for the version.
+        tags, description: of the version.
         metrics: for the stage's run: what the model was measured to do.
         requirements: pinned packages, such as keras==3.15.1.
     Raises:
@@ -103,7 +104,7 @@ def register_winner(
         client.log_model_artifacts(logged.model_id, folder)
         client.finalize_logged_model(logged.model_id, "READY")
         marks = {**tags, "fingerprint": fingerprint, "model_sha256": digest, "flavour": model.flavour}
-        return _registered(client, uri, facts.study, logged, run_id, marks)
+        return _registered(client, uri, facts.study, logged, run_id, marks, description)
 
 
 def champion(uri: str, study: str) -> Champion | None:
@@ -276,6 +277,7 @@ def _registered(
     logged: LoggedModel,
     run_id: str | None,
     tags: Mapping[str, str],
+    description: str,
 ) -> Champion:
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
@@ -285,7 +287,9 @@ def _registered(
     # A server wants the model's id; for a database, MLflow would look it up in the process's default store.
     model_id = logged.model_id if is_server(uri) else None
     source = f"models:/{model_id}" if model_id else logged.artifact_location
-    version = client.create_model_version(study, source, run_id=run_id, tags=dict(tags), model_id=model_id)
+    version = client.create_model_version(
+        study, source, run_id=run_id, tags=dict(tags), description=description, model_id=model_id
+    )
     versions = [{"name": study, "version": version.version}]
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(versions)})
     if run_id is not None:
