@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import gains, sentences, tables
+from pipeline.report import arms, gains, sentences, tables
 from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
 from pipeline.report.tables import printable, shorten
@@ -41,7 +41,7 @@ def markdown(findings: Findings) -> str:
         _escaped(sentences.champion(conclusion)),
         _table(tables.settings(findings)),
         "## Search",
-        _table(tables.arms(findings)),
+        _table(arms.table(findings)),
         *map(_escaped, sentences.failures(findings)),
         *map(_escaped, gains.budget(findings)),
         _table(tables.candidates(findings)),
@@ -73,6 +73,7 @@ def html(findings: Findings) -> str:
     names = [shorten(name) for name in findings.classes]
     return environment.get_template("page.html.j2").render(
         findings=findings,
+        arms=arms,
         gains=gains,
         sentences=sentences,
         tables=tables,

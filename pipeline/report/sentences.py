@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import gains
+from pipeline.report import arms, gains
 from pipeline.report.findings import Findings
-from pipeline.report.tables import MOST_ROWS, amount, change, score
-from pipeline.statistics import Interval
+from pipeline.report.tables import MOST_ROWS, amount
 from pipeline.study import Arm
 from pipeline.trial import OUT_OF_TIME
 
 MOST_REASONS = 3
-NO_DIFFERENCE = 1e-9
 
 
 def answer(findings: Findings) -> str:
@@ -23,7 +21,7 @@ def answer(findings: Findings) -> str:
 
 def answers(findings: Findings) -> list[str]:
     """What tuning bought, and what longer training; then which of the compared arms did better."""
-    return [gains.bought(findings), *gains.parts(findings.conclusion), *_compared(findings)]
+    return [gains.bought(findings), *gains.parts(findings.conclusion), *arms.compared(findings)]
 
 
 def champion(conclusion: Mapping[str, Any]) -> str:
@@ -122,60 +120,6 @@ def _deterministic(findings: Findings) -> list[str]:
         f"No seed changes the {' or the '.join(found)}: every repeat answers alike, and the interval comes "
         f"from the {findings.noun}s alone."
     ]
-
-
-def _compared(findings: Findings) -> list[str]:
-    if not findings.study.compared:
-        return []
-    twins = _twins(findings)
-    told = []
-    if twins:
-        told.append(
-            f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
-            "play, as when a sampler still draws at random. Give them more trials to compare them."
-        )
-    if len(twins) < len(findings.arms):
-        told.append(_of_arms(findings, " and ".join(findings.study.compared), twins))
-    return told
-
-
-def _twins(findings: Findings) -> list[str]:
-    """Arms whose trials are all equal, each configuration and each score."""
-    alike: dict[str, list[str]] = {}
-    for arm in findings.arms:
-        alike.setdefault(findings.of_arm(arm).drop(columns="arm").to_csv(index=False), []).append(arm)
-    return max((arms for arms in alike.values() if len(arms) > 1), key=len, default=[])
-
-
-def _of_arms(findings: Findings, key: str, twins: Sequence[str]) -> str:
-    """Which arm's best candidate did better, or why that stays open."""
-    leaders = findings.leaders()
-    # Of twins the one with the best candidate stands for all.
-    hidden = [arm for arm in dict.fromkeys((*leaders, *findings.arms)) if arm in twins][1:]
-    leaders = {arm: best for arm, best in leaders.items() if arm not in hidden}
-    missing = " or ".join(arm for arm in findings.arms if arm not in {*leaders, *hidden})
-    if len(leaders) < 2:
-        return f"Which {key} is better stays open: none of the confirmed candidates is of {missing}."
-    absent = f" No candidate of {missing} was confirmed." if missing else ""
-    return f"Compared by {key}, {_contest(findings, leaders)}{absent}"
-
-
-def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> str:
-    """How the best arm's best candidate did against the next arm's."""
-    (first, best), (second, next_best) = list(leaders.items())[:2]
-    # The best arm of all is always told of: of twins the better stands for both.
-    difference = Interval(**findings.conclusion["arms"]["ahead_of"][second])
-    metric = findings.metric
-    means = [score(metric, one["val_score"]["mean"]) for one in (best, next_best)]
-    degree = "better than that of" if len(findings.arms) == 2 else "best, before that of"
-    if abs(difference.mean) < NO_DIFFERENCE:
-        degree = "the same as that of"
-    resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
-    return (
-        f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
-        f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
-        f"this difference {resolved}."
-    )
 
 
 def _searches(findings: Findings) -> list[str]:

@@ -14,7 +14,7 @@ from pipeline.statistics import Interval
 Table = list[tuple[str, ...]]
 
 SPLITS = ("train", "val", "test")
-MOST_ROWS = 8
+MOST_ROWS, MOST_CANDIDATES = 8, 16
 MOST_CLASSES = 15
 RANGE = "(95 % interval)"
 
@@ -46,45 +46,30 @@ def settings(findings: Findings) -> Table:
     return [("Hyperparameter", "Baseline", "Winner"), *rows]
 
 
-def arms(findings: Findings) -> Table:
-    """What each arm spent and what it found."""
-    metric, leaders = findings.metric, findings.leaders()
-    states = ("complete", "pruned", "failed")
-    counted = ("Arm", "Trials", *map(str.capitalize, states), "Epochs trained")
-    rows = []
-    for arm in findings.arms[:MOST_ROWS]:
-        trials = findings.of_arm(arm)
-        counts = [len(trials), *((trials["state"] == state).sum() for state in states)]
-        scores = trials.loc[trials["state"] == "complete", "score"].astype(float)
-        best = scores.max() if findings.study.objective.is_maximized else scores.min()
-        rows.append((
-            arm,
-            *map(str, counts),
-            f"{int(trials['epochs'].fillna(0).sum()):,}",
-            score(metric, best),
-            score_range(metric, leaders[arm]["val_score"]) if arm in leaders else NOTHING,
-        ))  # fmt: skip
-    return [(*counted, "Best score in search", f"Its best, confirmed {RANGE}"), *rows]
-
-
 def candidates(findings: Findings) -> Table:
     """The confirmed candidates, best first: the score in the search, and that on fresh seeds."""
     metric, study = findings.metric, findings.study
     spaces = {arm.name: study.space_of(arm) for arm in study.arms}
+    samplers = {arm.name: arm.sampler for arm in study.arms}
     is_sized = all("multiply_adds" in one for one in findings.conclusion["candidates"])
     rows = []
-    for one in findings.conclusion["candidates"][:MOST_ROWS]:
+    for one in findings.conclusion["candidates"][:MOST_CANDIDATES]:
         used = spaces.get(one["arm"], study.space).active(one["configuration"])
+        if samplers.get(one["arm"]) == "one_at_a_time":
+            plain = study.baseline.configuration
+            used = {name: value for name, value in used.items() if value != plain[name]}
         rows.append((
             f"{one['arm']}, trial {one['number']}" if study.compared else f"trial {one['number']}",
             ", ".join(f"{name} {setting(value)}" for name, value in used.items()),
             score(metric, one["search_score"]),
             score_range(metric, one["val_score"]),
+            change(metric, Interval(**one["over_baseline"])).replace(", 95 % interval", ","),
             gap(metric, one["optimism"]),
             *((_count(one["num_weights"]), f"{one['multiply_adds']:.1e}") if is_sized else ()),
         ))  # fmt: skip
     sizes = ("Weights", "Multiply-adds of training") if is_sized else ()
-    return [("Candidate", "Searched values", "In search", f"Confirmed {RANGE}", "Optimism", *sizes), *rows]
+    confirmed = (f"Confirmed {RANGE}", f"Over the baseline {RANGE}", "Optimism")
+    return [("Candidate", "Searched values", "In search", *confirmed, *sizes), *rows]
 
 
 def _count(number: int) -> str:
@@ -127,9 +112,10 @@ def splits(findings: Findings) -> Table:
 def left_out(findings: Findings) -> list[str]:
     """Which rows the tables above do not show, in sentences; nothing where they show all."""
     left = []
-    if (rest := len(findings.arms) - MOST_ROWS) > 0:
+    # Of two compared settings every pair has its cell.
+    if (rest := len(findings.arms) - MOST_ROWS) > 0 and len(findings.study.compared) < 2:
         left.append(f"{amount(rest, 'more arm')} in trials.csv.")
-    if (rest := len(findings.conclusion["candidates"]) - MOST_ROWS) > 0:
+    if (rest := len(findings.conclusion["candidates"]) - MOST_CANDIDATES) > 0:
         left.append(f"{amount(rest, 'more candidate')} in confirm.csv.")
     if (rest := len(findings.classes) - MOST_CLASSES) > 0:
         left.append(f"Of the classes, the {MOST_CLASSES} with the lowest recall are shown; {rest} are not.")

@@ -119,9 +119,6 @@ def conclude(
     study, classes = context.study, list(context.card["classes"])
     is_maximized = study.objective.is_maximized
     winner, plain = on_test["winner"], on_test["baseline"]
-    # Of what is measured on test the loss alone is better where it is smaller.
-    sign = -1 if winner.metric == "loss" else 1
-    gain = winner.gain(plain) if sign > 0 else plain.gain(winner)
     places = [statistics.median_place(one.scores, is_maximized) for one in (found.winner, found.baseline)]
     pair = statistics.mcnemar(
         winner.labels, *(one.predicted[place] for one, place in zip((winner, plain), places, strict=True))
@@ -136,7 +133,7 @@ def conclude(
         "repeats": study.confirm.repeats,
         "classes": classes,
         "num_test": len(winner.labels),
-        "candidates": [{**_of_val(one, is_maximized), **_size(context, one)} for one in found.order],
+        "candidates": [_of_candidate(context, one, found, on_val) for one in found.order],
         "baseline": sides[1],
         "winner": {
             **sides[0],
@@ -149,12 +146,7 @@ def conclude(
         "compared_over": "seeds and inputs" if _is_measured(study) else "seeds",
         "arms": _arms(study, found, on_val),
         "budgets": _budgets(study, found, on_val),
-        # By the study's own metric, more is better: what the champion is judged by.
-        "judged": {
-            "metric": f"test_{winner.metric}",
-            "winner": [sign * score for score in winner.scores],
-            "gain": gain.as_dict(),
-        },
+        "judged": _judged(winner, plain),
         "mcnemar": {
             "only_winner_right": pair.only_a_right,
             "only_baseline_right": pair.only_b_right,
@@ -164,18 +156,36 @@ def conclude(
 
 
 def compared_on_val(study: Study, found: Confirmed) -> list[Contender]:
-    """Whose answers on val are needed: the best of each arm, and what budgets would have chosen."""
-    if not _is_measured(study):
-        return []
-    leaders = list(found.leaders.values()) if len(found.leaders) > 1 else []
-    others = [one for one in found.budgets.values() if one is not found.search_best]
-    return list({id(one): one for one in (*leaders, *others, *[found.search_best] * bool(others))}.values())
+    """Whose answers on val are needed: the baseline's, the candidates', what budgets would have chosen."""
+    everybody = (found.baseline, *found.order, *found.budgets.values(), found.search_best)
+    return list({id(one): one for one in everybody}.values()) if _is_measured(study) else []
 
 
 def _is_measured(study: Study) -> bool:
     """Whether answers on val give the objective, as they do not give a metric of the user's own."""
     metric = study.objective.metric
     return metric.startswith("val_") and metric.removeprefix("val_") in MEASURED
+
+
+def _judged(winner: Answers, plain: Answers) -> dict[str, Any]:
+    """The winner on test by the study's own metric, more is better: what the champion is judged by."""
+    # Of what is measured on test the loss alone is better where it is smaller.
+    sign = -1 if winner.metric == "loss" else 1
+    gain = winner.gain(plain) if sign > 0 else plain.gain(winner)
+    return {
+        "metric": f"test_{winner.metric}",
+        "winner": [sign * score for score in winner.scores],
+        "gain": gain.as_dict(),
+    }
+
+
+def _of_candidate(
+    context: Context, one: Contender, found: Confirmed, on_val: Mapping[int, Answers]
+) -> dict[str, Any]:
+    """What is known of a candidate: from val alone, its size, and its difference to the baseline on val."""
+    is_maximized = context.study.objective.is_maximized
+    gain = {"over_baseline": _ahead(one, found.baseline, on_val)}
+    return {**_of_val(one, is_maximized), **_size(context, one), **gain}
 
 
 def _of_val(one: Contender, is_maximized: bool) -> dict[str, Any]:
@@ -210,15 +220,19 @@ def _parts(found: Confirmed, on_test: Mapping[str, Answers]) -> dict[str, Any] |
     }
 
 
-def _arms(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> dict[str, Any] | None:
-    """By how much the best arm's best is above each other arm's, in the objective on val."""
-    if len(study.arms) < 2:
-        return None
-    first, *others = found.leaders.items()
-    return {
-        "best": first[0],
-        "ahead_of": {arm: _ahead(first[1], one, on_val) for arm, one in others},
-    }
+def _arms(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> list[dict[str, Any]]:
+    """By how much the best arm's best is above each other arm's, in the objective on val.
+
+    Where two settings are compared, once for each value of the second; without a confirmed arm there, not.
+    """
+    told = []
+    for at, arms in study.rivals.items():
+        leaders = {arm: one for arm, one in found.leaders.items() if arm in arms}
+        if len(arms) > 1 and leaders:
+            (best, first), *others = leaders.items()
+            ahead_of = {arm: _ahead(first, one, on_val) for arm, one in others}
+            told.append({"at": at, "best": best, "ahead_of": ahead_of})
+    return told
 
 
 def _budgets(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> dict[str, Any]:

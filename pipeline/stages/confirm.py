@@ -46,7 +46,9 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         result = run(context, task, Rounds(selection), context.rules(context.study.search.parallel))
         found = confirmed(selection, result, plain, path)
         on_val = compared_on_val(context.study, found)
-        needed = [found.winner, *on_val, *([found.longer] if found.longer else [])]
+        # The baseline's are kept by its own stage.
+        beside = [one for one in on_val if one is not found.baseline]
+        needed = [found.winner, *beside, *([found.longer] if found.longer else [])]
         trained = {one.trial.number: one for contender in needed for one in contender.outcomes}
         weights.restore(context, task, result.folder, list(trained.values()))
         conclusion = _measured(context, result, found, on_val)

@@ -14,6 +14,7 @@ from pipeline.records.rows import read_rows, values_of
 from pipeline.search import Listed
 from pipeline.space import Value
 from pipeline.study import Study
+from pipeline.study.tables import LISTING
 from pipeline.trial import Outcome, Trial
 
 LONGER = "longer-baseline"
@@ -152,7 +153,7 @@ def select(study: Study, path: Path) -> Selection:
     """
     found, counts = _searched(study, path)
     chosen = _chosen(study, found)
-    spent = dict(_spent(found, counts))
+    spent = dict(_spent(study, found, counts))
     known = [one.key for one in chosen]
     beside = {role: one for role, one in ((LONGER, _longer(study)),) if one}
     for share, one in spent.items():
@@ -232,8 +233,13 @@ def _longer(study: Study) -> Mapping[str, Value] | None:
     return None if longer["epochs"] == plain["epochs"] else longer
 
 
-def _spent(found: Sequence[Candidate], counts: Mapping[str, int]) -> Iterator[tuple[str, Candidate]]:
+def _spent(
+    study: Study, found: Sequence[Candidate], counts: Mapping[str, int]
+) -> Iterator[tuple[str, Candidate]]:
     """What a smaller budget would have found best, over all arms; nothing where it found nothing."""
+    # A list of points has no better half: what comes first in it says nothing of what a budget buys.
+    if any(arm.sampler in LISTING for arm in study.arms):
+        return
     for share, part in BUDGETS.items():
         within = [one for one in found if one.number < part * counts[one.arm]]
         if within:

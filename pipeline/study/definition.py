@@ -106,6 +106,15 @@ class Study:
         name = "-".join(map(str, values.values())) or "search"
         return Arm(name, search.model_copy(update={"start_with": starts}), fixed, values)
 
+    @property
+    def rivals(self) -> dict[str, list[str]]:
+        """The names of arms that are compared: all; of two settings, by the second's value as text."""
+        found: dict[str, list[str]] = {}
+        for arm in self.arms:
+            _, *second = arm.compared.values() or ("",)
+            found.setdefault("".join(map(str, second)), []).append(arm.name)
+        return found
+
     def space_of(self, arm: Arm) -> Space:
         """What an arm searches: the whole space, or what of it counts at the arm's compared value."""
         return self.space_at(arm.fixed)

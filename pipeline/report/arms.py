@@ -1,0 +1,145 @@
+"""What compared arms have shown, in sentences and a table: plain text, not yet escaped for any page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.report import gains
+from pipeline.report.findings import Findings
+from pipeline.report.tables import MOST_ROWS, NOTHING, RANGE, Table, change, score, score_range, setting
+from pipeline.statistics import Interval
+
+NO_DIFFERENCE = 1e-9
+
+
+def compared(findings: Findings) -> list[str]:
+    """Which of the compared arms did better, and which cannot be told apart because they tried the same."""
+    if not findings.study.compared:
+        return []
+    twins = _twins(findings)
+    told = []
+    if twins:
+        told.append(
+            f"The arms {' and '.join(twins)} tried the very same trials: what they differ in never came into "
+            "play, as when a sampler still draws at random. Give them more trials to compare them."
+        )
+    if len(findings.study.compared) > 1:
+        told.append(_of_pairs(findings))
+    elif len(twins) < len(findings.arms):
+        told.append(_of_arms(findings, next(iter(findings.study.compared)), twins))
+    return told
+
+
+def _twins(findings: Findings) -> list[str]:
+    """Arms whose trials are all equal, each configuration and each score."""
+    alike: dict[str, list[str]] = {}
+    for arm in findings.arms:
+        alike.setdefault(findings.of_arm(arm).drop(columns="arm").to_csv(index=False), []).append(arm)
+    return max((arms for arms in alike.values() if len(arms) > 1), key=len, default=[])
+
+
+def _of_arms(findings: Findings, key: str, twins: Sequence[str]) -> str:
+    """Which arm's best candidate did better, or why that stays open."""
+    leaders = findings.leaders()
+    # Of twins the one with the best candidate stands for all.
+    hidden = [arm for arm in dict.fromkeys((*leaders, *findings.arms)) if arm in twins][1:]
+    leaders = {arm: best for arm, best in leaders.items() if arm not in hidden}
+    missing = " or ".join(arm for arm in findings.arms if arm not in {*leaders, *hidden})
+    if len(leaders) < 2:
+        return f"Which {key} is better stays open: none of the confirmed candidates is of {missing}."
+    absent = f" No candidate of {missing} was confirmed." if missing else ""
+    return f"Compared by {key}, {_contest(findings, leaders)}{absent}"
+
+
+def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> str:
+    """How the best arm's best candidate did against the next arm's."""
+    (first, best), (second, next_best) = list(leaders.items())[:2]
+    # The best arm of all is always told of: of twins the better stands for both.
+    [group] = findings.conclusion["arms"]
+    difference = Interval(**group["ahead_of"][second])
+    metric = findings.metric
+    means = [score(metric, one["val_score"]["mean"]) for one in (best, next_best)]
+    degree = "better than that of" if len(findings.arms) == 2 else "best, before that of"
+    if abs(difference.mean) < NO_DIFFERENCE:
+        degree = "the same as that of"
+    resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
+    return (
+        f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
+        f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
+        f"this difference {resolved}."
+    )
+
+
+def _of_pairs(findings: Findings) -> str:
+    """Of two compared settings: which value of the first is best at each value of the second."""
+    first, second = findings.study.compared
+    told = [f"{group['at']}: {_of(findings, group['best'])}" for group in findings.conclusion["arms"]]
+    nexts = [_next(group) for group in findings.conclusion["arms"]]
+    resolved = [
+        group["at"]
+        for group, found in zip(findings.conclusion["arms"], nexts, strict=True)
+        if found and found[1].is_resolved
+    ]
+    where = ", ".join(resolved) if resolved else "none of them"
+    return (
+        f"Which {first} confirmed best at each {second}, in {findings.metric_name}: {', '.join(told)}. "
+        f"The difference to the next best is resolved at {where} ({gains.over_val(findings)})."
+    )
+
+
+def _of(findings: Findings, arm: str) -> str:
+    """An arm's value of the first compared setting."""
+    values = {one.name: one.compared for one in findings.study.arms}
+    return setting(values[arm][next(iter(findings.study.compared))])
+
+
+def _next(group: Mapping[str, Any]) -> tuple[str, Interval] | None:
+    """The arm that comes next in a group, and by how much the best is ahead of it."""
+    arm = next(iter(group["ahead_of"]), None)
+    return (arm, Interval(**group["ahead_of"][arm])) if arm else None
+
+
+def _pairs(findings: Findings) -> Table:
+    """Of two compared settings, each pair's best candidate on fresh seeds; below, the best's lead."""
+    first, second = findings.study.compared.items()
+    named = {tuple(arm.compared.values()): arm.name for arm in findings.study.arms}
+    leaders = findings.leaders()
+    rows = []
+    for value in second[1]:
+        found = [leaders.get(named[one, value]) for one in first[1]]
+        cells = [score_range(findings.metric, one["val_score"]) if one else NOTHING for one in found]
+        rows.append((setting(value), *cells, _lead(findings, str(value))))
+    return [(second[0], *map(setting, first[1]), "The best before the next, 95 % interval"), *rows]
+
+
+def _lead(findings: Findings, at: str) -> str:
+    """Which arm leads at a value of the second setting, and by how much."""
+    group = next((one for one in findings.conclusion["arms"] if one["at"] == at), None)
+    if group is None or (found := _next(group)) is None:
+        return NOTHING
+    by = change(findings.metric, found[1]).replace(", 95 % interval", ",")
+    return f"{_of(findings, group['best'])} before {_of(findings, found[0])}: {by}"
+
+
+def table(findings: Findings) -> Table:
+    """What each arm spent and what it found; of two compared settings, what each pair's best reaches."""
+    if len(findings.study.compared) > 1:
+        return _pairs(findings)
+    metric, leaders = findings.metric, findings.leaders()
+    states = ("complete", "pruned", "failed")
+    counted = ("Arm", "Trials", *map(str.capitalize, states), "Epochs trained")
+    rows = []
+    for arm in findings.arms[:MOST_ROWS]:
+        trials = findings.of_arm(arm)
+        counts = [len(trials), *((trials["state"] == state).sum() for state in states)]
+        scores = trials.loc[trials["state"] == "complete", "score"].astype(float)
+        best = scores.max() if findings.study.objective.is_maximized else scores.min()
+        rows.append((
+            arm,
+            *map(str, counts),
+            f"{int(trials['epochs'].fillna(0).sum()):,}",
+            score(metric, best),
+            score_range(metric, leaders[arm]["val_score"]) if arm in leaders else NOTHING,
+        ))  # fmt: skip
+    return [(*counted, "Best score in search", f"Its best, confirmed {RANGE}"), *rows]
