@@ -94,14 +94,6 @@ def test_the_champion_sentence_gives_the_reason(granted: bool, start: str) -> No
     assert f"\n{start}: the intervals say so.\n" in markdown(findings)
 
 
-def test_mcnemar_and_optimism_are_told() -> None:
-    """The paired test on one pair of models, and what the search promised too much."""
-    text = markdown(made())
-    assert "only the winner's is right on 60 test images and only the baseline's on 41" in text
-    assert "(exact McNemar test, p = 0.073)" in text
-    assert "The search promised 0.18 points too much, the optimism of choosing the best of many." in text
-
-
 def test_duplicates_are_told_by_place() -> None:
     """Images that appear twice are counted within and across splits; none is said too."""
     findings = made()
