@@ -47,7 +47,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     model, example = network(units=2), IMAGES[:2, ..., None]
     registered = register_winner(
         project.tracking_uri, project.artifacts, facts, model=KerasModel(model), input_example=example,
-        fingerprint="f", tags={"data_sha256": card["sha256"]}, metrics={}, requirements=[],
+        fingerprint="f", tags={"data_sha256": card["sha256"]}, description="", metrics={}, requirements=[],
     )  # fmt: skip
     promote(project.tracking_uri, "tiny", registered.version)
     np.save(root / "new.npy", IMAGES)

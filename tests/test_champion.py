@@ -19,9 +19,12 @@ def conclusion(accuracies=GOOD, low=0.05, high=0.09, metric="test_accuracy"):
         "configuration": {"dropout": 0.1},
         "test_accuracies": accuracies,
         "test_accuracy": {"mean": sum(accuracies) / len(accuracies)},
+        "median_repeat": 1,
     }
     baseline = {"test_accuracy": {"mean": 0.9}}
     return {
+        "objective": "val_accuracy",
+        "repeats": len(accuracies),
         "winner": winner,
         "baseline": baseline,
         "difference": {"mean": (low + high) / 2, "low": low, "high": high},
@@ -37,11 +40,11 @@ def registry(monkeypatch):
     def in_use(_uri, _study):
         return None if kept.in_use is None else Champion(kept.in_use, kept.versions[kept.in_use])
 
-    def register(*_, fingerprint, tags, **__):
+    def register(*_, fingerprint, tags, description, **__):
         for number, known in kept.versions.items():
             if known["fingerprint"] == fingerprint:
                 return SimpleNamespace(version=number)
-        kept.versions[len(kept.versions) + 1] = {**tags, "fingerprint": fingerprint}
+        kept.versions[len(kept.versions) + 1] = {**tags, "fingerprint": fingerprint, "about": description}
         return SimpleNamespace(version=len(kept.versions))
 
     def promote(_uri, _study, number):
@@ -96,6 +99,18 @@ def test_the_studys_own_metric_judges(metric, gain):
     assert gain in decide(conclusion(metric=metric))["reason"]
     decision = decide(conclusion(FAIR))
     assert (decision["granted"], "judged by another metric" in decision["reason"]) == (False, True)
+
+
+def test_a_version_says_which_model_it_is_and_what_that_one_does(registry):
+    """The median repeat's own test accuracy stands beside the mean of all repeats."""
+    decide(conclusion([0.97, 0.99, 0.92]))
+    version = registry.versions[1]
+    assert (version["repeat"], version["own_test_accuracy"], version["test_accuracy"]) == (
+        "1",
+        "0.99",
+        "0.96",
+    )
+    assert version["about"].endswith("Its own test accuracy is 99.00 %, the mean of all 96.00 %.")
 
 
 def test_a_better_model_takes_the_place_of_the_one_in_force(registry):

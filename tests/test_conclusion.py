@@ -2,7 +2,7 @@
 
 import json
 import math
-import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,54 +10,58 @@ import numpy as np
 import pytest
 from fakes import outcome
 
-from pipeline.errors import DataError
-from pipeline.stages.conclusion import Candidate, Contender, TestResult, conclude, ranked
-from pipeline.statistics import crossed_interval
+from pipeline.stages.answers import Answers, Contender
+from pipeline.stages.conclusion import Confirmed, compared_on_val, conclude
+from pipeline.stages.selection import Candidate
+from pipeline.statistics import crossed_interval, paired_interval
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)
 LABELS = np.array([0, 0, 1, 1])
+CLASSES = ["cat", "dog"]
 
 
-def context(is_maximized=True, repeats=2):
+def context(metric="val_accuracy", is_maximized=True, arms=("arm",)):
     """As much of a context as a conclusion needs."""
-    objective = SimpleNamespace(metric="val_accuracy", is_maximized=is_maximized)
-    study = SimpleNamespace(objective=objective, confirm=SimpleNamespace(repeats=repeats), compared={})
-    return SimpleNamespace(study=study, card={"classes": ["cat", "dog"]})
+    objective = SimpleNamespace(metric=metric, is_maximized=is_maximized)
+    study = SimpleNamespace(
+        objective=objective,
+        confirm=SimpleNamespace(repeats=2),
+        compared={},
+        arms=arms,
+        rivals={"": list(arms)},
+    )
+    return SimpleNamespace(study=study, card={"classes": CLASSES})
 
 
-def contender(*scores, name="a", search_score=None, failed=False):
+def contender(*scores, name="a", search_score=None, arm="arm", first=0):
     """A configuration retrained as often as there are scores."""
-    outcomes = [outcome(number, score) for number, score in enumerate(scores)]
-    outcomes += [outcome(9, state="failed", reason="diverged at epoch 2")] if failed else []
-    known = Candidate("arm", 3, {"name": name}, search_score) if search_score is not None else None
+    outcomes = [outcome(number, score) for number, score in enumerate(scores, start=first)]
+    known = Candidate(arm, 3, {"name": name}, search_score) if search_score is not None else None
     return Contender({"name": name}, outcomes, Path(), known)
 
 
-def answered(*predicted):
-    return TestResult(
-        LABELS, [np.array(classes) for classes in predicted], [np.full(4, 0.5), np.full(4, 1.5)]
-    )
-
-
-def interval(low, high):
-    """The interval of two values, in the words of the conclusion, but for rounding."""
-    middle, half = (low + high) / 2, T * abs(high - low) / 2
-    return pytest.approx({"mean": middle, "low": middle - half, "high": middle + half}, rel=1e-12)
+def answered(*predicted, metric="accuracy"):
+    surprises = [np.full(4, 0.5), np.full(4, 1.5)]
+    return Answers(LABELS, [np.array(classes) for classes in predicted], surprises, metric)
 
 
 WINNER = answered([0, 0, 1, 1], [0, 0, 1, 0])
 BASELINE = answered([0, 1, 0, 1], [0, 0, 0, 0])
+LONG = answered([0, 0, 0, 1], [0, 0, 0, 1])
+FIRST = contender(0.9, 0.8, name="b", search_score=0.95)
+OTHER = contender(0.7, 0.6, search_score=0.97, arm="other")
+FOUND = Confirmed(contender(0.5, 0.6, name="plain"), [FIRST, OTHER], FIRST, None, OTHER, {})
+TESTS = {"winner": WINNER, "baseline": BASELINE}
 
 
-def concluded(**more):
-    candidates = [contender(0.9, 0.8, name="b", search_score=0.95), contender(0.7, 0.6, search_score=0.6)]
-    return conclude(context(**more), candidates, contender(0.5, 0.6, name="plain"), WINNER, BASELINE)
+def concluded(found=FOUND, on_test=TESTS, on_val=None, **more):
+    return conclude(context(**more), found, on_test, on_val or {})
 
 
 def test_accuracy_and_loss_are_means_with_intervals():
     """Over the repeats: 4 of 4 and 3 of 4 right; losses 0.5 and 1.5."""
-    found = WINNER.as_dict(["cat", "dog"])
+    found = WINNER.as_dict(CLASSES)
     assert found["test_accuracies"] == [1.0, 0.75]
     assert found["test_accuracy"]["mean"] == 0.875
     assert 0 < found["test_accuracy"]["low"] < 0.875 < found["test_accuracy"]["high"] < 1
@@ -69,12 +73,12 @@ def test_accuracy_and_loss_are_means_with_intervals():
 
 def test_confusion_is_summed_over_repeats():
     """True class down, predicted class across: one dog in four was taken for a cat."""
-    assert WINNER.as_dict(["cat", "dog"])["confusion"] == [[4, 0], [1, 3]]
+    assert WINNER.as_dict(CLASSES)["confusion"] == [[4, 0], [1, 3]]
 
 
 def test_each_class_has_its_precision_and_recall():
     """Dogs: both repeats are right where they say dog; they find 2 of 2 and 1 of 2."""
-    dog = WINNER.as_dict(["cat", "dog"])["per_class"][1]
+    dog = WINNER.as_dict(CLASSES)["per_class"][1]
     assert (dog["class"], dog["support"]) == ("dog", 2)
     assert (dog["precision"]["mean"], dog["precision"]["high"]) == (1.0, 1.0)
     assert (dog["recall"]["mean"], dog["precision"]["low"] < 0.5) == (0.75, True)
@@ -82,9 +86,16 @@ def test_each_class_has_its_precision_and_recall():
 
 def test_the_difference_is_over_seeds_and_inputs():
     """0.875 - 0.5, with the interval of the statistics; what is judged is the same question here."""
-    found, rights = concluded(), [one.per_input() for one in (WINNER, BASELINE)]
-    assert found["difference"] == crossed_interval(*rights).as_dict() == found["judged"]["gain"]
+    found, (after, before) = concluded(), [one.per_input() for one in (WINNER, BASELINE)]
+    assert found["difference"] == crossed_interval(after, before).as_dict() == found["judged"]["gain"]
     assert found["difference"]["mean"] == 0.375
+
+
+def test_less_loss_is_a_gain():
+    """The loss alone is better where it is smaller, so it is judged with its sign turned."""
+    worse = replace(WINNER, surprises=[one + 1 for one in WINNER.surprises], metric="loss")
+    judged = concluded(on_test={"winner": worse, "baseline": BASELINE})["judged"]
+    assert (judged["metric"], judged["winner"], judged["gain"]["mean"]) == ("test_loss", [-1.5, -2.5], -1)
 
 
 @pytest.mark.parametrize("is_maximized", [True, False])
@@ -97,15 +108,17 @@ def test_a_metric_of_ones_own_is_judged_by_accuracy(is_maximized):
 
 def test_a_model_that_no_seed_changes_is_said_to_be_one():
     """Every repeat answers alike, to the last bit of its loss: the inputs alone give its interval."""
-    same = TestResult(LABELS, [LABELS, LABELS], [np.full(4, 0.1)] * 2)
-    assert same.as_dict(["cat", "dog"])["is_deterministic"]
-    other = TestResult(LABELS, [LABELS, LABELS], [np.full(4, 0.1), np.full(4, 0.2)])
-    assert not other.as_dict(["cat", "dog"])["is_deterministic"]
+    same = Answers(LABELS, [LABELS, LABELS], [np.full(4, 0.1)] * 2)
+    assert same.as_dict(CLASSES)["is_deterministic"]
+    other = Answers(LABELS, [LABELS, LABELS], [np.full(4, 0.1), np.full(4, 0.2)])
+    assert not other.as_dict(CLASSES)["is_deterministic"]
 
 
-def test_one_pair_of_models_is_compared_image_by_image():
-    """The models of the first seed: the winner alone is right on two images, so p is two times a quarter."""
-    assert concluded()["mcnemar"] == {"only_winner_right": 2, "only_baseline_right": 0, "p_value": 0.5}
+def test_the_models_of_the_median_score_are_compared_image_by_image():
+    """Of two repeats the worse: the winner's second, the baseline's first; either alone is right once."""
+    found = concluded()
+    assert (found["winner"]["median_repeat"], found["baseline"]["median_repeat"]) == (1, 0)
+    assert found["mcnemar"] == {"only_winner_right": 2, "only_baseline_right": 1, "p_value": 1.0}
 
 
 def test_the_winner_comes_first_with_what_is_known_of_it():
@@ -113,7 +126,9 @@ def test_the_winner_comes_first_with_what_is_known_of_it():
     winner = concluded()["winner"]
     assert (winner["configuration"], winner["arm"], winner["number"]) == ({"name": "b"}, "arm", 3)
     assert winner["scores"] == [0.9, 0.8]
-    assert winner["val_score"] == interval(0.8, 0.9)
+    middle = 0.1 / 2 * T
+    assert winner["val_score"]["low"] == pytest.approx(0.85 - middle)
+    assert winner["val_score"]["high"] == pytest.approx(0.85 + middle)
     assert winner["test_accuracies"] == [1.0, 0.75]
 
 
@@ -124,52 +139,71 @@ def test_the_baseline_has_no_trial():
     assert not {"arm", "number", "search_score", "optimism"} & set(baseline)
 
 
-@pytest.mark.parametrize(("is_maximized", "optimism"), [(True, 0.1), (False, -0.1)])
-def test_optimism_is_what_the_search_promised_too_much(is_maximized, optimism):
-    """Positive if fresh seeds do worse than the search, whatever the direction."""
-    winner = concluded(is_maximized=is_maximized)["winner"]
-    assert winner["optimism"] == pytest.approx(optimism, rel=1e-12)
+@pytest.mark.parametrize(("is_maximized", "sign"), [(True, 1), (False, -1)])
+def test_optimism_is_told_of_the_searchs_own_best_and_of_the_winner(is_maximized, sign):
+    """Positive if fresh seeds do worse than the search, whatever the direction: 0.97 - 0.65, 0.95 - 0.85."""
+    found = concluded(is_maximized=is_maximized)
+    assert found["search_best"]["optimism"] == pytest.approx(sign * 0.32)
+    assert found["winner"]["optimism"] == pytest.approx(sign * 0.1)
 
 
-def test_evidence_is_json():
+def test_a_gain_has_two_parts_where_training_is_longer():
+    """The baseline at the search's epochs stands between: 0.75 - 0.5 by epochs, 0.875 - 0.75 by tuning."""
+    longer = Contender({"epochs": 9}, FIRST.outcomes, Path())
+    found = concluded(replace(FOUND, longer=longer), {**TESTS, "longer": LONG})["parts"]
+    assert found["longer"] == LONG.gain(BASELINE).as_dict()
+    assert found["tuning"] == WINNER.gain(LONG).as_dict()
+    assert (found["epochs"], found["longer"]["mean"], found["tuning"]["mean"]) == (9, 0.25, 0.125)
+    assert concluded()["parts"] is None
+
+
+def test_arms_are_compared_as_winner_and_baseline_are():
+    """Over seeds and inputs of val at once, by the answers of the best candidate of each arm."""
+    on_val = {id(FIRST): WINNER, id(OTHER): LONG, id(FOUND.baseline): BASELINE}
+    found = concluded(on_val=on_val, arms=("arm", "other"))
+    gain = WINNER.gain(LONG).as_dict()
+    assert found["arms"] == [{"at": "", "best": "arm", "ahead_of": {"other": gain}}]
+    assert found["compared_over"] == "seeds and inputs"
+    assert compared_on_val(context().study, FOUND) == [FOUND.baseline, FIRST, OTHER]
+    assert concluded()["arms"] == []
+
+
+def test_each_candidate_is_set_against_the_baseline_on_val():
+    """Over seeds and inputs of val at once, as arms are."""
+    on_val = {id(FIRST): WINNER, id(OTHER): LONG, id(FOUND.baseline): BASELINE}
+    told = [one["over_baseline"] for one in concluded(on_val=on_val)["candidates"]]
+    assert told == [one.gain(BASELINE).as_dict() for one in (WINNER, LONG)]
+
+
+def test_arms_with_a_metric_of_ones_own_are_paired_by_seed():
+    """No answers give it, so the seeds alone are left, and the conclusion says so."""
+    found = concluded(metric="val_mine", arms=("arm", "other"))
+    assert found["arms"][0]["ahead_of"] == {"other": paired_interval(FIRST.scores, OTHER.scores).as_dict()}
+    assert found["compared_over"] == "seeds"
+    assert compared_on_val(context("val_mine").study, FOUND) == []
+
+
+@pytest.mark.parametrize("is_maximized", [True, False])
+def test_what_the_end_of_the_budget_bought_is_a_gain(is_maximized):
+    """The search's own best against that of a part of the trials; the same one is no gain to be measured."""
+    part = contender(0.5, 0.5, name="c", search_score=0.9)
+    found = replace(FOUND, budgets={"first-half": OTHER, "first-quarter": part})
+    on_val = {id(OTHER): WINNER, id(part): LONG, id(FIRST): BASELINE, id(FOUND.baseline): BASELINE}
+    told = concluded(found, on_val=on_val, is_maximized=is_maximized)["budgets"]
+    gain = WINNER.gain(LONG) if is_maximized else LONG.gain(WINNER)
+    assert told == {"first-half": None, "first-quarter": gain.as_dict()}
+    assert compared_on_val(context().study, replace(found, order=[FIRST])) == [
+        FOUND.baseline,
+        FIRST,
+        OTHER,
+        part,
+    ]
+
+
+def test_a_conclusion_is_json():
     """With the study's own words beside the numbers, and not a number of NumPy's."""
     found = concluded()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["objective"], found["maximize"], found["repeats"]) == ("val_accuracy", True, 2)
-    assert found["classes"] == ["cat", "dog"]
+    assert found["classes"] == CLASSES
     assert [one["configuration"]["name"] for one in found["candidates"]] == ["b", "a"]
-
-
-@pytest.mark.parametrize(("is_maximized", "order"), [(True, "bac"), (False, "cab")])
-def test_candidates_are_ranked_by_their_mean_on_fresh_seeds(is_maximized, order):
-    """What the search said of them counts no more."""
-    some = [
-        contender(0.8, 0.6, name="a", search_score=0.9),
-        contender(0.8, 0.8, name="b", search_score=0.1),
-        contender(0.1, 0.9, name="c", search_score=0.99),
-    ]
-    found = ranked(context(is_maximized), some, None)
-    assert "".join(one.configuration["name"] for one in found) == order
-
-
-def test_of_equal_candidates_the_one_that_the_search_preferred_wins():
-    """The order in which they were chosen breaks the tie."""
-    some = [contender(0.5, 0.7, name="a"), contender(0.7, 0.5, name="b")]
-    assert [one.configuration["name"] for one in ranked(context(), some, None)] == ["a", "b"]
-
-
-def test_a_candidate_with_a_failed_repeat_is_left_out():
-    """However good its other repeats are."""
-    some = [contender(0.9, name="a", failed=True), contender(0.1, 0.2, name="b")]
-    assert [one.configuration["name"] for one in ranked(context(), some, None)] == ["b"]
-
-
-def test_without_a_whole_candidate_there_is_no_winner():
-    """The message gives the reasons, each once."""
-    some = [contender(0.9, failed=True), contender(0.8, failed=True)]
-    message = (
-        "trials.csv: at least one candidate must train on every fresh seed.\n"
-        "Received: diverged at epoch 2. Narrow the space"
-    )
-    with pytest.raises(DataError, match=re.escape(message)):
-        ranked(context(), some, "trials.csv")

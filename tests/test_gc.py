@@ -13,6 +13,7 @@ from mending import HEALTHY, dead_pid, record, runs, told
 from pipeline.errors import DataError, PipelineError, StoreError
 from pipeline.files import held
 from pipeline.records.project import Project
+from pipeline.records.rows import read_rows
 from pipeline.stages.confirm import confirm
 from pipeline.stages.gc import gc
 
@@ -29,11 +30,14 @@ def kept(folder: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} - {"running.lock"}
 
 
-def test_confirm_keeps_the_weights_of_winner_and_baseline_alone(ran: Path) -> None:
-    """The others have lost, and nothing reads them any more."""
-    assert len(list(record(ran, "confirm").glob("weights/*"))) == 2
-    plain = sorted(path.name for path in record(ran, "baseline").glob("weights/*"))
-    assert plain == ["0.weights.h5", "1.weights.h5"]
+def test_confirm_keeps_the_weights_of_what_it_measures_alone(ran: Path) -> None:
+    """Of the winner, of what it is compared with on val, and the baseline's; nothing reads any others."""
+    folder, rows = record(ran, "confirm"), read_rows(ran / "studies/tiny/confirm.csv")
+    measured = sum(row["role"] != "baseline" for row in rows)
+    (folder / "weights/99.weights.h5").touch()
+    confirm(Project(ran), "tiny")
+    assert len(list(folder.glob("weights/*"))) == measured == 3 * 6
+    assert len(list(record(ran, "baseline").glob("weights/*"))) == 3
 
 
 def test_confirm_trains_again_what_was_removed(ran: Path) -> None:
@@ -46,7 +50,7 @@ def test_confirm_trains_again_what_was_removed(ran: Path) -> None:
         path.unlink()
     confirm(Project(ran), "tiny")
     assert [path.read_bytes() for path in places] == before
-    assert len(list(record(ran, "baseline").glob("weights/*"))) == 2
+    assert len(list(record(ran, "baseline").glob("weights/*"))) == 3
 
 
 def test_weights_that_are_not_the_recorded_ones_are_not_measured(ran: Path) -> None:
@@ -84,7 +88,7 @@ def test_what_a_finished_study_needs_is_kept(ran: Path) -> None:
     assert stages == {"baseline", "search", "confirm"}
     assert not any(path.endswith(".log") for path in kept(ran))
     # The repeats of the winner, and of the baseline, which the next confirm takes.
-    assert len([path for path in kept(ran) if path.endswith(".h5")]) == 4
+    assert len([path for path in kept(ran) if path.endswith(".h5")]) == 6
     assert cleaned(ran) == ["tiny: nothing to remove."]
     assert told(ran) == HEALTHY
 

@@ -94,14 +94,6 @@ def test_the_champion_sentence_gives_the_reason(granted: bool, start: str) -> No
     assert f"\n{start}: the intervals say so.\n" in markdown(findings)
 
 
-def test_mcnemar_and_optimism_are_told() -> None:
-    """The paired test on one pair of models, and what the search promised too much."""
-    text = markdown(made())
-    assert "only the winner's is right on 60 test images and only the baseline's on 41" in text
-    assert "(exact McNemar test, p = 0.073)" in text
-    assert "The search promised 0.18 points too much, the optimism of choosing the best of many." in text
-
-
 def test_duplicates_are_told_by_place() -> None:
     """Images that appear twice are counted within and across splits; none is said too."""
     findings = made()
@@ -153,12 +145,12 @@ def test_a_bare_card_is_enough() -> None:
 
 
 def test_the_text_stays_small() -> None:
-    """The largest study still gives fewer than 120 lines, and says what it leaves out."""
+    """The largest study still gives fewer than 130 lines, and says what it leaves out."""
     compare = f"[compare]\nepochs = {{ choice = {list(range(1, 33))} }}"
     findings = made(classes=[f"class {index}" for index in range(150)], compare=compare, num_trials=6)
     findings.conclusion["candidates"] *= 60
     text = markdown(findings)
-    assert text.count("\n") < 120
+    assert text.count("\n") < 130
     assert "24 more arms in trials.csv." in text
     assert "the 15 with the lowest recall are shown; 135 are not." in text
 

@@ -14,6 +14,7 @@ from pipeline.statistics import (
     crossed_interval,
     interval,
     mcnemar,
+    median_place,
     paired_interval,
     per_class,
     per_input,
@@ -212,6 +213,20 @@ def test_a_macro_f1_changes_as_its_linear_part_says() -> None:
     drawn = [generator.integers(0, 2_000, 2_000) for _ in range(600)]
     spread = np.std([OF_CLASSES["macro_f1"](labels[rows], predicted[rows]) for rows in drawn])
     assert spread == pytest.approx(linear, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_maximized", "place"),
+    [
+        ([0.3, 0.1, 0.2], True, 2),
+        ([0.3, 0.1, 0.2, 0.4], True, 2),
+        ([0.3, 0.1, 0.2, 0.4], False, 0),
+        ([1, 1], True, 1),
+    ],
+)
+def test_the_median_has_a_place(scores: list[float], is_maximized: bool, place: int) -> None:
+    """Of an even number the worse of the two in the middle, of equals the later."""
+    assert median_place(scores, is_maximized) == place
 
 
 def test_shares_of_unshared_inputs_differ_by_both_errors() -> None:

@@ -48,6 +48,7 @@ def registered(mlruns, model):
             input_example=IMAGES,
             fingerprint=fingerprint,
             tags={"configuration": "{}"},
+            description="Of 5 repeats the median one.",
             metrics={"winner_test_accuracy": 0.98},
             requirements=["keras==3.15.1"],
         )

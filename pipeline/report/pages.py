@@ -27,7 +27,7 @@ COLORS = (3, 4)
 
 
 def markdown(findings: Findings) -> str:
-    """The report as text of less than 120 lines, however large the study is."""
+    """The report as text of less than 130 lines, however large the study is."""
     conclusion = findings.conclusion
     blocks = [
         f"# {_escaped(findings.study.name)}",

@@ -119,14 +119,15 @@ def conclude(
     study, classes = context.study, list(context.card["classes"])
     is_maximized = study.objective.is_maximized
     winner, plain = on_test["winner"], on_test["baseline"]
-    places = [statistics.median_place(one.scores, is_maximized) for one in (found.winner, found.baseline)]
-    pair = statistics.mcnemar(
-        winner.labels, *(one.predicted[place] for one, place in zip((winner, plain), places, strict=True))
-    )
-    sides = [
-        {**_of_val(one, is_maximized), **test.as_dict(classes), "median_repeat": place}
-        for one, test, place in zip((found.winner, found.baseline), (winner, plain), places, strict=True)
-    ]
+    sides = {
+        side: {
+            **_of_val(one, is_maximized),
+            **on_test[side].as_dict(classes),
+            # Its model of this repeat stands for all where one is wanted.
+            "median_repeat": statistics.median_place(one.scores, is_maximized),
+        }
+        for side, one in (("winner", found.winner), ("baseline", found.baseline))
+    }
     return {
         "objective": study.objective.metric,
         "maximize": is_maximized,
@@ -134,9 +135,9 @@ def conclude(
         "classes": classes,
         "num_test": len(winner.labels),
         "candidates": [_of_candidate(context, one, found, on_val) for one in found.order],
-        "baseline": sides[1],
+        "baseline": sides["baseline"],
         "winner": {
-            **sides[0],
+            **sides["winner"],
             "is_retrained": found.is_retrained,
             "trials": [one.trial.number for one in found.winner.outcomes],
         },
@@ -147,11 +148,9 @@ def conclude(
         "arms": _arms(study, found, on_val),
         "budgets": _budgets(study, found, on_val),
         "judged": _judged(winner, plain),
-        "mcnemar": {
-            "only_winner_right": pair.only_a_right,
-            "only_baseline_right": pair.only_b_right,
-            "p_value": pair.p_value,
-        },
+        "mcnemar": _mcnemar(
+            winner, plain, *(sides[side]["median_repeat"] for side in ("winner", "baseline"))
+        ),
     }
 
 
@@ -165,18 +164,6 @@ def _is_measured(study: Study) -> bool:
     """Whether answers on val give the objective, as they do not give a metric of the user's own."""
     metric = study.objective.metric
     return metric.startswith("val_") and metric.removeprefix("val_") in MEASURED
-
-
-def _judged(winner: Answers, plain: Answers) -> dict[str, Any]:
-    """The winner on test by the study's own metric, more is better: what the champion is judged by."""
-    # Of what is measured on test the loss alone is better where it is smaller.
-    sign = -1 if winner.metric == "loss" else 1
-    gain = winner.gain(plain) if sign > 0 else plain.gain(winner)
-    return {
-        "metric": f"test_{winner.metric}",
-        "winner": [sign * score for score in winner.scores],
-        "gain": gain.as_dict(),
-    }
 
 
 def _of_candidate(
@@ -205,6 +192,28 @@ def _of_val(one: Contender, is_maximized: bool) -> dict[str, Any]:
             "optimism": gap if is_maximized else -gap,
         }
     return known
+
+
+def _judged(winner: Answers, plain: Answers) -> dict[str, Any]:
+    """What the champion is judged by: the study's own metric, more is better."""
+    # Of what is measured on test the loss alone is better where it is smaller.
+    is_loss = winner.metric == "loss"
+    better, worse = (plain, winner) if is_loss else (winner, plain)
+    return {
+        "metric": f"test_{winner.metric}",
+        "winner": [-score if is_loss else score for score in winner.scores],
+        "gain": better.gain(worse, winner.metric).as_dict(),
+    }
+
+
+def _mcnemar(winner: Answers, plain: Answers, repeat: int, plain_repeat: int) -> dict[str, Any]:
+    """How one model of each differs, input by input."""
+    pair = statistics.mcnemar(winner.labels, winner.predicted[repeat], plain.predicted[plain_repeat])
+    return {
+        "only_winner_right": pair.only_a_right,
+        "only_baseline_right": pair.only_b_right,
+        "p_value": pair.p_value,
+    }
 
 
 def _parts(found: Confirmed, on_test: Mapping[str, Answers]) -> dict[str, Any] | None:
