@@ -70,8 +70,7 @@ def made(
 def _search(
     arms: list[str], number: int, metric: str, chance: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows: list[dict[str, Any]] = []
-    curves: list[dict[str, Any]] = []
+    rows, curves = list[dict[str, Any]](), list[dict[str, Any]]()
     for arm in arms:
         for index in range(number):
             rate, model = 10 ** chance.uniform(-4, -2), str(chance.choice(["mlp", "cnn"]))
@@ -127,8 +126,6 @@ def _conclusion(
         **_side(candidates[0]["configuration"], after, names, chance),
         "is_retrained": False,
     }
-    leaders = {row["arm"]: row["scores"] for row in reversed(candidates)}
-    order = sorted(leaders, key=lambda arm: -float(np.mean(leaders[arm])))
     return {
         "objective": study.objective.metric,
         "repeats": 5,
@@ -141,20 +138,26 @@ def _conclusion(
         "difference": paired_interval(after, BEFORE).as_dict(),
         "parts": None,
         "compared_over": "seeds and inputs",
-        "arms": [
-            {
-                "at": at,
-                "best": best,
-                "ahead_of": {one: paired_interval(leaders[best], leaders[one]).as_dict() for one in others},
-            }
-            for at, arms in study.rivals.items()
-            for best, *others in [[arm for arm in order if arm in arms]]
-            if len(arms) > 1
-        ],
+        "arms": _leads(study, candidates),
         "budgets": {},
         "mcnemar": {"only_winner_right": 60, "only_baseline_right": 41, "p_value": 0.0726},
         "champion": {"granted": True, "reason": "its interval lies above the baseline"},
     }
+
+
+def _leads(study: Study, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    leaders = {row["arm"]: row["scores"] for row in reversed(candidates)}
+    order = sorted(leaders, key=lambda arm: -float(np.mean(leaders[arm])))
+    return [
+        {
+            "at": at,
+            "best": best,
+            "ahead_of": {one: paired_interval(leaders[best], leaders[one]).as_dict() for one in others},
+        }
+        for at, arms in study.rivals.items()
+        for best, *others in [[arm for arm in order if arm in arms]]
+        if len(arms) > 1
+    ]
 
 
 def _side(

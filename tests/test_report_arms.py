@@ -48,4 +48,7 @@ def test_changes_of_the_baseline_are_listed_alone() -> None:
     [header, row] = tables.candidates(findings)[:2]
     assert header[4] == "Over the baseline (95 % interval)"
     assert row[4].startswith("+0.67 points, ")
-    assert "Over the baseline" in markdown(findings)
+    text = markdown(findings)
+    assert "Over the baseline" in text
+    assert "Of 1 change of the baseline, each by itself, in validation accuracy over 5 seeds" in text
+    assert "shown to help learning_rate " in text.replace("\\", "")

@@ -49,7 +49,7 @@ def test_the_gain_is_told_in_two_parts_where_training_was_longer() -> None:
 def test_epochs_that_differ_are_told_where_their_part_was_not_measured() -> None:
     """As where arms differ in them: a gain that may be owed to more epochs is not left to be found."""
     findings = told()
-    findings.conclusion["winner"]["configuration"]["epochs"] = 12
+    findings.conclusion["winner"]["configuration"] |= {"epochs": 12, "model": "mlp"}
     assert answer(findings).endswith("The winner trains for 12 epochs, the baseline for 6.")
 
 

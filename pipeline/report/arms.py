@@ -75,7 +75,7 @@ def _of_pairs(findings: Findings) -> str:
     """Of two compared settings: which value of the first is best at each value of the second."""
     first, second = findings.study.compared
     told = [f"{group['at']}: {_of(findings, group['best'])}" for group in findings.conclusion["arms"]]
-    nexts = [_next(group) for group in findings.conclusion["arms"]]
+    nexts = [_next(findings, group) for group in findings.conclusion["arms"]]
     resolved = [
         group["at"]
         for group, found in zip(findings.conclusion["arms"], nexts, strict=True)
@@ -94,9 +94,9 @@ def _of(findings: Findings, arm: str) -> str:
     return setting(values[arm][next(iter(findings.study.compared))])
 
 
-def _next(group: Mapping[str, Any]) -> tuple[str, Interval] | None:
+def _next(findings: Findings, group: Mapping[str, Any]) -> tuple[str, Interval] | None:
     """The arm that comes next in a group, and by how much the best is ahead of it."""
-    arm = next(iter(group["ahead_of"]), None)
+    arm = next((arm for arm in findings.leaders() if arm in group["ahead_of"]), None)
     return (arm, Interval(**group["ahead_of"][arm])) if arm else None
 
 
@@ -116,7 +116,7 @@ def _pairs(findings: Findings) -> Table:
 def _lead(findings: Findings, at: str) -> str:
     """Which arm leads at a value of the second setting, and by how much."""
     group = next((one for one in findings.conclusion["arms"] if one["at"] == at), None)
-    if group is None or (found := _next(group)) is None:
+    if group is None or (found := _next(findings, group)) is None:
         return NOTHING
     by = change(findings.metric, found[1]).replace(", 95 % interval", ",")
     return f"{_of(findings, group['best'])} before {_of(findings, found[0])}: {by}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.findings import Findings
-from pipeline.report.tables import amount, change, gap, score
+from pipeline.report.tables import amount, change, gap, score, setting
 from pipeline.statistics import Interval
 
 # Below it Student's t makes an interval twice as wide as the spread of seeds alone would, and more.
@@ -43,7 +43,33 @@ def parts(conclusion: Mapping[str, Any]) -> list[str]:
             f"gives {longer}; tuning gives {tuning}, on top of that."
         ]
     told = f"The winner trains for {amount(winner, 'epoch')}, the baseline for {baseline:,}."
-    return [told] if winner != baseline else []
+    models = {conclusion[who]["configuration"].get("model") for who in ("winner", "baseline")}
+    # Epochs of two kinds of models do not compare.
+    return [told] if winner != baseline and len(models) == 1 else []
+
+
+def changes(findings: Findings) -> list[str]:
+    """Where each trial changes one value of the baseline: which changes help, which harm."""
+    if any(arm.sampler != "one_at_a_time" for arm in findings.study.arms):
+        return []
+    sign = 1 if findings.study.objective.is_maximized else -1
+    plain, found = findings.study.baseline.configuration, findings.conclusion["candidates"]
+    told: dict[str, list[str]] = {"help": [], "harm": [], "neither": []}
+    for one in found:
+        difference = Interval(**one["over_baseline"])
+        effect = "help" if sign * difference.mean > 0 else "harm"
+        names = [name for name in findings.study.space.names if one["configuration"][name] != plain[name]]
+        words = " and ".join(f"{name} {setting(one['configuration'][name])}" for name in names)
+        told[effect if difference.is_resolved else "neither"].append(words)
+    return [
+        f"Of {amount(len(found), 'change')} of the baseline, each by itself, in {findings.metric_name} "
+        f"{over_val(findings)}: shown to help {_listed(told['help'])}; to harm {_listed(told['harm'])}; "
+        f"not resolved {_listed(told['neither'])}."
+    ]
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words) or "none"
 
 
 def optimism(findings: Findings) -> str:

@@ -21,7 +21,12 @@ def answer(findings: Findings) -> str:
 
 def answers(findings: Findings) -> list[str]:
     """What tuning bought, and what longer training; then which of the compared arms did better."""
-    return [gains.bought(findings), *gains.parts(findings.conclusion), *arms.compared(findings)]
+    return [
+        gains.bought(findings),
+        *gains.parts(findings.conclusion),
+        *gains.changes(findings),
+        *arms.compared(findings),
+    ]
 
 
 def champion(conclusion: Mapping[str, Any]) -> str:
