@@ -97,7 +97,7 @@ class FakePool:
     """Trains in no time; what was started, asked for and stopped can be read."""
 
     def __init__(self, train=trained) -> None:
-        self.train = train
+        self.train, self.log_folder = train, Path()
         self.flying: dict[int, Trial] = {}
         self.started: list[int] = []
         self.asked: list[tuple[int, int]] = []

@@ -26,7 +26,7 @@ from pipeline.tracking.live import Live
 from pipeline.tracking.store import check_addresses
 from pipeline.training import machine, program_name, unused_accelerators
 from pipeline.trial import Outcome, Trial
-from pipeline.workers import LocalPool, VirtualTrainer, places
+from pipeline.workers import LocalPool, VirtualTrainer, WorkerPool, places
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def run(
     task: Task,
     engine: Engine,
     rules: Rules,
-    pool: LocalPool | None = None,
+    pool: WorkerPool | None = None,
 ) -> Result:
     """Run the task to its end: what is recorded is played, the rest is trained and recorded.
 

@@ -16,7 +16,7 @@ from pipeline.stages.context import Context, Result, open_context, open_pool, qu
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome
-from pipeline.workers import LocalPool
+from pipeline.workers import WorkerPool
 
 
 def search(project: Project, name: str) -> dict[str, Result]:
@@ -61,7 +61,7 @@ def task_of(study: Study, arm: Arm) -> Task:
     return Task("search", arm.name, tables_of(study, arm), arm.search.trials, minutes=arm.search.minutes)
 
 
-def _run(context: Context, arm: Arm, pool: LocalPool) -> Result:
+def _run(context: Context, arm: Arm, pool: WorkerPool) -> Result:
     study, told = context.study, context.study.earlier.get(arm.name, ())
     objective, refused = study.objective, list[Configuration]()
     assignment = Assignment(

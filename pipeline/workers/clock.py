@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import StoreError
@@ -14,7 +15,12 @@ class WorkerPool(Protocol):
     """Who really trains: processes on this machine, or a fake in a test.
 
     Its results are pure functions of the trial; when and where they are computed is its own business.
+
+    Attributes:
+        log_folder: where what trains writes what it has to say.
     """
+
+    log_folder: Path
 
     def start(self, trial: Trial, began: int, cost: int) -> None:
         """Take a trial; its epoch k is due at `began + k * cost`."""
