@@ -12,7 +12,7 @@ from fakes import DEFAULTS, parse
 from scipy import stats
 
 from pipeline.report import Findings, answer, metrics
-from pipeline.statistics import confusion, interval, paired_interval, per_class
+from pipeline.statistics import Components, confusion, interval, paired_interval, per_class, resolution
 
 STUDY = """
 question  = "How much does tuning buy?"
@@ -121,6 +121,7 @@ def _conclusion(
         }
         for row, scores in zip(best.to_dict("records"), [AFTER, NEXT, *[BEFORE] * 40], strict=False)
     ]
+    parts = Components.paired(after, BEFORE)
     winner = {**candidates[0], **_side(candidates[0]["configuration"], after, names, chance)}
     return {
         "objective": metric,
@@ -131,6 +132,7 @@ def _conclusion(
         "baseline": _side(plain, BEFORE, names, chance),
         "winner": winner,
         "difference": paired_interval(after, BEFORE).as_dict(),
+        "resolution": resolution(parts, parts.mean).as_dict(),
         "mcnemar": {"only_winner_right": 60, "only_baseline_right": 41, "p_value": 0.0726},
         "champion": {"granted": True, "reason": "its interval lies above the baseline"},
     }
@@ -171,7 +173,8 @@ def test_an_improvement_is_told_with_its_interval() -> None:
     """The answer names both accuracies, the gain in points and its interval over seeds."""
     assert answer(made(compare=FIXED)) == (
         "Tuning took the test accuracy from 97.74 % to 98.41 % "
-        "(+0.67 points, 95 % interval +0.64 to +0.71 over 5 seeds and 10,000 test images)."
+        "(+0.67 points, 95 % interval +0.64 to +0.71 over 5 seeds and 10,000 test images). "
+        "5 seeds and 10,000 test images resolve true differences from 0.05 points on, in four studies of five."
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.report import power
 from pipeline.report.findings import Findings
+from pipeline.report.power import NO_DIFFERENCE
 from pipeline.report.tables import MOST_ROWS, amount, change, gap, score
 from pipeline.statistics import Interval, paired_interval
 from pipeline.study import Arm
 from pipeline.trial import OUT_OF_TIME
 
 MOST_REASONS = 3
-NO_DIFFERENCE = 1e-9
 
 
 def answer(findings: Findings) -> str:
@@ -21,8 +22,8 @@ def answer(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """What tuning bought, and whether with longer training; then which of the compared arms did better."""
-    return [_bought(findings), *_longer(findings.conclusion), *_compared(findings)]
+    """What tuning bought, what could be told, whether with longer training; then which arm did better."""
+    return [_bought(findings), *power.resolved(findings), *_longer(findings.conclusion), *_compared(findings)]
 
 
 def mcnemar(findings: Findings) -> str:
@@ -205,10 +206,11 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
     if difference.low == difference.high and abs(difference.mean) >= NO_DIFFERENCE:
         resolved = "comes from one set of validation images: no seed changes either, so nothing more is told"
+    could = " ".join(["", *power.of_pair(metric, best["scores"], next_best["scores"])])
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
         f"against {means[1]} ({change(metric, difference)}, paired over {seeds} seeds); "
-        f"this difference {resolved}."
+        f"this difference {resolved}.{could}"
     )
 
 

@@ -179,6 +179,7 @@ def conclude(
         "baseline": {**baseline.as_dict(is_maximized), **baseline_test.as_dict(classes)},
         "winner": {**order[0].as_dict(is_maximized), **winner_test.as_dict(classes)},
         "difference": difference.as_dict(),
+        "resolution": statistics.resolution(statistics.Components.of(*rights), difference.mean).as_dict(),
         # By the study's own metric, more is better: what the champion is judged by.
         "judged": {
             "metric": f"test_{winner_test.metric}",

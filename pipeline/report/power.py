@@ -1,0 +1,52 @@
+"""What the study's comparisons could have told from no difference, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.report.findings import Findings
+from pipeline.report.tables import amount, gap
+from pipeline.statistics import MOST_SEEDS, Components, Interval, paired_interval, resolution
+
+# A difference that is none but for rounding.
+NO_DIFFERENCE = 1e-9
+
+
+def resolved(findings: Findings) -> list[str]:
+    """What seeds and inputs could resolve between winner and baseline; where they did not, what would."""
+    conclusion = findings.conclusion
+    inputs = amount(conclusion["num_test"], f"test {findings.noun}")
+    what = f"{amount(conclusion['repeats'], 'seed')} and {inputs}"
+    return _told("accuracy", conclusion["resolution"], Interval(**conclusion["difference"]), what, inputs)
+
+
+def of_pair(metric: str, a: Sequence[float], b: Sequence[float]) -> list[str]:
+    """What the seeds could resolve between two candidates on val, whose scores are paired by seed."""
+    parts = Components.paired(a, b)
+    found = resolution(parts, parts.mean).as_dict()
+    return _told(metric, found, paired_interval(a, b), amount(len(a), "seed"), "validation inputs")
+
+
+def _told(metric: str, found: Mapping[str, Any], seen: Interval, what: str, inputs: str) -> list[str]:
+    if seen.low == seen.high:
+        # Nothing varied, so nobody knows what could.
+        return []
+    told = _smallest(metric, found, what)
+    is_open = not seen.is_resolved and abs(seen.mean) >= NO_DIFFERENCE
+    return [f"{told} {_more(metric, found, seen.mean, inputs)}" if is_open else told]
+
+
+def _smallest(metric: str, found: Mapping[str, Any], what: str) -> str:
+    size = gap(metric, found["smallest"]).removeprefix("+")
+    return f"{what} resolve true differences from {size} on, in four studies of five."
+
+
+def _more(metric: str, found: Mapping[str, Any], difference: float, inputs: str) -> str:
+    size = gap(metric, abs(difference)).removeprefix("+")
+    if found["num_seeds"] is not None:
+        return f"To resolve one of {size} so often takes {amount(found['num_seeds'], 'seed')}."
+    if abs(difference) <= found["limit"]:
+        limit = gap(metric, found["limit"]).removeprefix("+")
+        return f"No number of seeds resolves one of {size} so often: the {inputs} alone hide what is below {limit}."
+    return f"To resolve one of {size} so often takes more than {MOST_SEEDS:,} seeds."
