@@ -174,7 +174,8 @@ def test_an_improvement_is_told_with_its_interval() -> None:
     assert answer(made(compare=FIXED)) == (
         "Tuning took the test accuracy from 97.74 % to 98.41 % "
         "(+0.67 points, 95 % interval +0.64 to +0.71 over 5 seeds and 10,000 test images). "
-        "5 seeds and 10,000 test images resolve true differences from 0.05 points on, in four studies of five."
+        "5 seeds and 10,000 test images resolve true differences from 0.05 points on, "
+        "in four studies of five."
     )
 
 
@@ -211,12 +212,12 @@ def test_a_resolved_difference_is_never_shown_as_nothing() -> None:
 
 
 def test_arms_are_compared_seed_by_seed() -> None:
-    """The second sentence gives the paired interval between the arms' best candidates, as scipy has it."""
+    """The answer gives the paired interval between the arms' best candidates, as scipy has it."""
     reference = stats.ttest_rel(AFTER, NEXT).confidence_interval(0.95)
-    told = answer(made()).split(". ", 1)[1]
+    told = answer(made()).split("of five. ", 1)[1]
     assert told.startswith("Compared by engine, the best candidate of optuna confirmed better than that of")
     assert f"interval {100 * reference.low:+.2f} to {100 * reference.high:+.2f}, paired over 5" in told
-    assert told.endswith("this difference is not resolved: the two cannot be told apart.")
+    assert "this difference is not resolved: the two cannot be told apart." in told
 
 
 def test_an_arm_without_a_candidate_leaves_the_question_open() -> None:

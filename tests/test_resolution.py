@@ -27,7 +27,7 @@ def two_groups(size: int) -> Components:
 
 
 def drawn(num_seeds: int = 5) -> list[np.ndarray]:
-    """Right and wrong answers of two models, (num_seeds, 400) each; what is hard for one is mostly so for both."""
+    """Right and wrong answers of two models, (num_seeds, 400) each; mostly the same inputs are hard."""
     source = np.random.default_rng(3)
     shared = source.normal(1.5, 1, 400)
     easy = [shared + source.normal(0, 0.7, 400) for _ in range(2)]
@@ -40,7 +40,7 @@ def drawn(num_seeds: int = 5) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("effect", "size"), [(0.2, 394), (0.5, 64), (0.8, 26)])
 def test_cohens_sample_sizes(effect: float, size: int) -> None:
-    """Cohen's small, medium and large effect need 394, 64 and 26 a group for power 0.8; his table says 393 at 0.2."""
+    """Cohen's small, medium and large effect need 394 (his table: 393), 64 and 26 a group."""
     assert seeds_for(two_groups(2), effect) == size
     assert smallest_difference(two_groups(size)) <= effect < smallest_difference(two_groups(size - 1))
 
@@ -80,7 +80,7 @@ def test_pairs_have_the_components_of_their_interval() -> None:
 
 
 def test_more_seeds_leave_the_inputs() -> None:
-    """Four times the seeds have a quarter of their part, and infinitely many leave the inputs without chance."""
+    """Four times the seeds have a quarter of their part, infinitely many the inputs' without chance."""
     parts = Components.of(*drawn())
     more, most = parts.at(20), parts.at(math.inf)
     assert more.seeds == pytest.approx([part / 4 for part in parts.seeds])

@@ -48,5 +48,5 @@ def _more(metric: str, found: Mapping[str, Any], difference: float, inputs: str)
         return f"To resolve one of {size} so often takes {amount(found['num_seeds'], 'seed')}."
     if abs(difference) <= found["limit"]:
         limit = gap(metric, found["limit"]).removeprefix("+")
-        return f"No number of seeds resolves one of {size} so often: the {inputs} alone hide what is below {limit}."
+        return f"No number of seeds resolves one of {size} so often: {inputs} alone hide less than {limit}."
     return f"To resolve one of {size} so often takes more than {MOST_SEEDS:,} seeds."

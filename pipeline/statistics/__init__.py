@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty: intervals over seeds and inputs, two models, rates by class, what can be told."""
+"""Numbers with their uncertainty: intervals over seeds and inputs, two models, classes, resolution."""
 
 from pipeline.statistics.answers import ClassScores, McNemar, confusion, mcnemar, per_class, per_input
 from pipeline.statistics.intervals import (

@@ -88,7 +88,7 @@ def welch_interval(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> 
 
 @dataclass(frozen=True)
 class Components:
-    """A mean over seeds and inputs, or the difference of two models' means, and what its variance consists of.
+    """A mean over seeds and inputs, or the difference of two models' means, and the parts of its variance.
 
     Attributes:
         inputs: what the choice of the inputs adds; 0 where there is none.

@@ -49,7 +49,8 @@ def smallest_difference(parts: Components, power: float = POWER) -> float:
     has seen: unlike the power at the difference that was observed, it is no other form of the p-value.
 
     Source: Cohen (1988), Statistical power analysis for the behavioral sciences, chapter 2; Bloom (1995),
-    Minimum detectable effects; against power at what was observed: Hoenig and Heisey (2001), The abuse of power.
+    Minimum detectable effects. Against the power at what was observed: Hoenig and Heisey (2001), The abuse
+    of power.
     """
     return _standardised(parts.freedom, power) * math.sqrt(parts.variance)
 
@@ -76,7 +77,7 @@ def seeds_for(parts: Components, difference: float, power: float = POWER) -> int
 def _standardised(freedom: float, power: float) -> float:
     """The smallest difference in units of its standard error: the noncentrality at which t has this power.
 
-    That the estimate has the wrong sign and is resolved all the same is left out: one time in a million at most.
+    That an estimate of the wrong sign is resolved is left out: it happens one time in a million at most.
     """
     freedom = min(freedom, NORMAL)
     return float(special.nctdtrinc(freedom, 1 - power, stats.t.ppf((1 + CONFIDENCE) / 2, freedom)))
