@@ -13,6 +13,7 @@ from pipeline import data
 from pipeline.data import Arrays
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
+from pipeline.records.openings import note_opening
 from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import write_rows
@@ -52,6 +53,8 @@ def confirm(project: Project, name: str) -> dict[str, Any]:
         result = _retrain(context, found)
         order = ranked(context, _contenders(context, found, result), path)
         weights.restore(context, task_of(context.study, found), result.folder, order[0].outcomes)
+        opened = {"winner": order[0].configuration, "baseline": plain.configuration}
+        note_opening(project.openings(name), result.key, opened, context.card["sha256"])
         context.progress.say(f"confirm: opens the test split for the winner and the baseline of {name}.")
         with quiet():
             judge = _Judge(context)
