@@ -12,7 +12,7 @@ from fakes import outcome
 
 from pipeline.errors import DataError
 from pipeline.stages.conclusion import Candidate, Contender, TestResult, conclude, ranked
-from pipeline.statistics import crossed_interval
+from pipeline.statistics import Components, crossed_interval, resolution
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)
@@ -85,6 +85,12 @@ def test_the_difference_is_over_seeds_and_inputs():
     found, rights = concluded(), [one.per_input() for one in (WINNER, BASELINE)]
     assert found["difference"] == crossed_interval(*rights).as_dict() == found["judged"]["gain"]
     assert found["difference"]["mean"] == 0.375
+
+
+def test_the_conclusion_says_what_it_could_resolve():
+    """The resolution is that of the parts of the difference's variance, at the size of the difference."""
+    parts = Components.of(*(one.per_input() for one in (WINNER, BASELINE)))
+    assert concluded()["resolution"] == resolution(parts, 0.375).as_dict()
 
 
 @pytest.mark.parametrize("is_maximized", [True, False])
