@@ -82,7 +82,7 @@ class Project:
         return self.mlruns / "searches" / check_name(name)
 
     def openings(self, name: str) -> Path:
-        """What says when the study's test split was opened; see `openings`."""
+        """What says when the study's test split was opened; see `pipeline.records.openings`."""
         return self.work(name) / "test-openings.jsonl"
 
     def lock(self, name: str) -> Path:
