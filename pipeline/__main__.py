@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from pipeline.errors import PipelineError
 from pipeline.stages import lifeline
@@ -28,14 +29,10 @@ EXIT_USER, EXIT_INTERRUPTED = 2, 130
 INTERRUPTED = "Interrupted. What was finished is recorded; the same command goes on from there."
 
 
-def _study(context: click.Context, parameter: click.Parameter, name: str | None) -> str:
+def _study(context: click.Context, _: click.Parameter, name: str) -> str:
     """The study that is named, or the one whose stage DVC runs: no shell sees a name from params.yaml."""
-    if name is not None:
-        return name
-    stage = os.environ.get("DVC_STAGE")
-    if stage is None:
-        raise click.MissingParameter(ctx=context, param=parameter)
-    return stage.split("dvc.yaml:")[-1].partition("@")[2]
+    is_stage = context.get_parameter_source("name") is ParameterSource.ENVIRONMENT
+    return name.split("dvc.yaml:")[-1].partition("@")[2] if is_stage else name
 
 
 def _say(lines: Iterable[str], err: bool = False) -> None:
@@ -43,7 +40,7 @@ def _say(lines: Iterable[str], err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-STUDY = click.argument("name", required=False, callback=_study)
+STUDY = click.argument("name", envvar="DVC_STAGE", callback=_study)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -140,11 +137,10 @@ def baseline(name: str) -> None:
 def search(name: str) -> None:
     """Spend the trials; goes on where it was stopped."""
     from pipeline.stages.search import search as run
+    from pipeline.stages.status import counted
 
     for arm, result in run(_project(), name).items():
-        states = [outcome.state for outcome in result.outcomes]
-        counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-        click.echo(f"{name} {arm}: {counts}. studies/{name}/trials.csv")
+        click.echo(f"{name} {arm}: {counted(result.outcomes)}. studies/{name}/trials.csv")
 
 
 @cli.command()
@@ -154,8 +150,8 @@ def confirm(name: str) -> None:
     from pipeline.stages.confirm import confirm as run
 
     champion = run(_project(), name)["champion"]
-    decision = "is the champion" if champion["granted"] else "is not the champion"
-    click.echo(f"{name}: the winner {decision}: {champion['reason']}.")
+    word = "is" if champion["granted"] else "is not"
+    click.echo(f"{name}: the winner {word} the champion: {champion['reason']}.")
 
 
 @cli.command()
@@ -174,6 +170,16 @@ def status(name: str | None) -> None:
     from pipeline.stages import status as between
 
     _say(between.status(_project(), name))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON value.")
+def plan(name: str, is_json: bool) -> None:
+    """Say what the study will be able to tell, and what it will cost, before anything is trained."""
+    from pipeline.stages import planning
+
+    _say(planning.lines(planning.plan(_project(), name), is_json))
 
 
 @cli.command()
@@ -249,12 +255,10 @@ def predict(name: str, inputs: tuple[str, ...], number: int | None, output: Path
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65_535))
 def ui(port: int) -> None:
     """Open the MLflow UI on this project's runs, for this machine only."""
-    from pipeline.tracking.ui import ui_command
+    from pipeline.tracking.ui import serve
 
     project = _project()
-    window = ui_command(project.tracking_uri, project.artifacts, port)
-    click.echo(f"MLflow UI: {window.address}   (Ctrl-C ends it)", err=True)
-    os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606  no shell
+    serve(project.tracking_uri, project.artifacts, port, lambda line: click.echo(line, err=True))
 
 
 STAGES = (check, prepare, baseline, search, confirm, report)
@@ -284,15 +288,10 @@ def main() -> NoReturn:
 
 
 def _project(is_healed: bool = True) -> Project:
-    from pipeline.records.project import Project
     from pipeline.stages import leftovers
-    from pipeline.training import slots
 
-    # Looks at Keras' backend too, before anything is written or read: Keras would say it late and at length.
-    slots()
-    project = Project.here()
-    if is_healed:
-        _say(leftovers.heal(project), err=True)
+    project, healed = leftovers.here(is_healed)
+    _say(healed, err=True)
     return project
 
 

@@ -1,6 +1,7 @@
 """Which model is put in use, and that the same conclusion always leads to the same decision."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -59,7 +60,7 @@ def registry(monkeypatch):
 
 def decide(found, data=DATA):
     """The decision on what was found, on data with this SHA-256."""
-    project = SimpleNamespace(tracking_uri="", artifacts=None)
+    project = SimpleNamespace(tracking_uri="", artifacts=None, openings=lambda _: Path("none-yet"))
     context = SimpleNamespace(project=project, study=SimpleNamespace(name="tiny"), card={"sha256": data})
     return champion.decide(context, SimpleNamespace(key="0123"), found, None)
 

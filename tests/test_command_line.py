@@ -12,7 +12,19 @@ from pipeline.errors import StudyError
 from pipeline.workers import places
 
 STAGES = ("new", "check", "prepare", "baseline", "search", "confirm", "report")
-COMMANDS = (*STAGES, "import-space", "status", "best", "replay", "predict", "doctor", "repair", "gc", "ui")
+COMMANDS = (
+    *STAGES,
+    "import-space",
+    "status",
+    "plan",
+    "best",
+    "replay",
+    "predict",
+    "doctor",
+    "repair",
+    "gc",
+    "ui",
+)
 
 
 def files_of(folder: Path) -> set[Path]:
@@ -36,7 +48,9 @@ def test_help_imports_nothing_heavy(project: Path) -> None:
     assert run_in(project, "python", "-c", probe).stdout.endswith("[]\n")
 
 
-@pytest.mark.parametrize("command", ["check", "prepare", "baseline", "search", "confirm", "report", "best"])
+@pytest.mark.parametrize(
+    "command", ["check", "prepare", "baseline", "search", "confirm", "report", "plan", "best"]
+)
 def test_unknown_study_is_the_users_to_mend(project: Path, command: str) -> None:
     """A study that is not there: exit code 2, the nearest name, no traceback, nothing written."""
     before = files_of(project)

@@ -13,7 +13,7 @@ from fakes import outcome
 from pipeline.stages.answers import Answers, Contender
 from pipeline.stages.conclusion import Confirmed, compared_on_val, conclude
 from pipeline.stages.selection import Candidate
-from pipeline.statistics import crossed_interval, paired_interval
+from pipeline.statistics import Components, crossed_interval, paired_interval, resolution
 
 # Student's t with one degree of freedom: the interval of two values is their mean ± T · their distance / 2.
 T = math.tan(math.pi * 0.475)
@@ -98,6 +98,12 @@ def test_less_loss_is_a_gain():
     assert (judged["metric"], judged["winner"], judged["gain"]["mean"]) == ("test_loss", [-1.5, -2.5], -1)
 
 
+def test_the_conclusion_says_what_it_could_resolve():
+    """The resolution is that of the parts of the difference's variance, at the size of the difference."""
+    parts = Components.of(*(one.per_input() for one in (WINNER, BASELINE)))
+    assert concluded()["resolution"] == resolution(parts, 0.375).as_dict()
+
+
 @pytest.mark.parametrize("is_maximized", [True, False])
 def test_a_metric_of_ones_own_is_judged_by_accuracy(is_maximized):
     """Test has no such metric; whichever way the search went, more accuracy is better."""
@@ -162,7 +168,8 @@ def test_arms_are_compared_as_winner_and_baseline_are():
     on_val = {id(FIRST): WINNER, id(OTHER): LONG, id(FOUND.baseline): BASELINE}
     found = concluded(on_val=on_val, arms=("arm", "other"))
     gain = WINNER.gain(LONG).as_dict()
-    assert found["arms"] == [{"at": "", "best": "arm", "ahead_of": {"other": gain}}]
+    could = {"other": WINNER.resolution(LONG).as_dict()}
+    assert found["arms"] == [{"at": "", "best": "arm", "ahead_of": {"other": gain}, "resolution": could}]
     assert found["compared_over"] == "seeds and inputs"
     assert compared_on_val(context().study, FOUND) == [FOUND.baseline, FIRST, OTHER]
     assert concluded()["arms"] == []

@@ -22,6 +22,7 @@ PROMISES = {
     "Any old trial can be replayed.": ["test_replay.py"],
     "The test split is opened by confirm alone.": [
         "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
+        "test_openings.py",
         "test_champion.py",
     ],
     "An interval of a test result covers other seeds and other test images.": [

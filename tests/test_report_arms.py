@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_report import FIXED, made
+from findings import FIXED, made
 
 from pipeline.report import arms, tables
 from pipeline.report.pages import markdown

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from findings import FIXED, made
 from PIL import Image
-from test_report import FIXED, made
 
 from pipeline.report import Findings, figures, html
+from pipeline.report.drawing import PALETTE, Figure, span
 
 
-def traces(figure: figures.Figure) -> dict[str, Any]:
+def traces(figure: Figure) -> dict[str, Any]:
     """What is drawn, by name."""
     assert figure.drawn is not None
     return {trace.name: trace for trace in figure.drawn.data}
@@ -91,7 +92,7 @@ def test_an_arm_without_complete_trials_has_no_best() -> None:
     findings.trials.loc[findings.trials["arm"] == "optuna", "state"] = "pruned"
     drawn = traces(figures.history(findings))
     assert not np.isfinite(drawn["Best so far of optuna"].y).any()
-    assert drawn["Best so far of keras_tuner"].line.color == figures.PALETTE[1]
+    assert drawn["Best so far of keras_tuner"].line.color == PALETTE[1]
     assert "optuna, trial 7, pruned" in traces(figures.curves(findings))
 
 
@@ -198,6 +199,6 @@ def test_large_images_are_made_small() -> None:
 def test_span_leaves_out_only_what_is_far_out() -> None:
     """Values within 3 times the spread of the middle half stay, whatever the direction."""
     values = np.array([1.0, 2.0, 3.0, 4.0, 100.0, np.nan])
-    assert figures.span(values, True)[1] > 100
-    assert 4 < figures.span(values, False)[1] < 5
-    assert figures.span(values, False, 9.0)[1] > 9
+    assert span(values, True)[1] > 100
+    assert 4 < span(values, False)[1] < 5
+    assert span(values, False, 9.0)[1] > 9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_report import COMPARE, FIXED, made
+from findings import COMPARE, FIXED, made
 
 from pipeline.report import Findings, answer, markdown, metrics
 

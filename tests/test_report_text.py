@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from findings import FIXED, made
 from markdown_it import MarkdownIt
-from test_report import FIXED, made
 
 from pipeline.records.rows import write_rows
 from pipeline.report import html, markdown

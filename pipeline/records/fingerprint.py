@@ -37,7 +37,7 @@ MADE: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prepare": (("data", "seeds.py", "stages/prepare.py"), ("mlxtend", "numpy", "pillow")),
     "report": (
         ("report", "report/page.html.j2", "seeds.py", "statistics", "stages/report.py", "records/rows.py"),
-        ("jinja2", "optuna", "pandas", "plotly", "scikit-learn"),
+        ("jinja2", "opda", "optuna", "pandas", "plotly", "scikit-learn"),
     ),
 }
 # A larger budget goes on with the same sequence; these numbers cut it and change nothing in it.

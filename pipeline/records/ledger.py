@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from pipeline.errors import StoreError
 from pipeline.files import sync_folder
 from pipeline.trial import Outcome
+
+MEND = "Restore the file from a copy, or remove its folder to search again."
 
 
 class Ledger:
@@ -34,12 +36,12 @@ class Ledger:
     @property
     def num_torn_bytes(self) -> int:
         """How long the half line is that a kill has left at the end."""
-        with self._usable():
+        with _usable(self.path):
             return self.path.stat().st_size - self._num_bytes if self.path.exists() else 0
 
     def trim(self) -> None:
         """Cut the half line off."""
-        with self._usable():
+        with _usable(self.path):
             if self.num_torn_bytes > 0:
                 os.truncate(self.path, self._num_bytes)
 
@@ -48,26 +50,13 @@ class Ledger:
         known = self.outcomes.get(outcome.trial.number)
         if known is not None and known.state == outcome.state and known.curve == outcome.curve:
             return
-        line = _line({"outcome": outcome.as_record(), "elapsed_seconds": elapsed_seconds})
-        with self._usable():
-            self._write(line)
-        self._num_bytes += len(line)
+        line = {"outcome": outcome.as_record(), "elapsed_seconds": elapsed_seconds}
+        # The file may have been removed under a running search.
+        with _usable(self.path):
+            size = self.path.stat().st_size if self.path.exists() else 0
+        self._num_bytes = min(self._num_bytes, size)
+        self._num_bytes = append_line(self.path, self._num_bytes, line)
         self._note(outcome, elapsed_seconds)
-
-    def _write(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not self.path.exists()
-        num_bytes = 0 if is_new else self.path.stat().st_size
-        if num_bytes > self._num_bytes:
-            # Half a line, of a kill or a full disk, could in the middle of the file not be told from damage.
-            os.truncate(self.path, self._num_bytes)
-        self._num_bytes = min(num_bytes, self._num_bytes)
-        with self.path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            sync_folder(self.path.parent)
 
     def _note(self, outcome: Outcome, elapsed_seconds: float) -> None:
         self.outcomes[outcome.trial.number] = outcome
@@ -75,40 +64,77 @@ class Ledger:
 
     def _read(self) -> int:
         """Take in every whole line; how many bytes they have."""
-        with self._usable():
-            content = self.path.read_bytes() if self.path.exists() else b""
-        position = 0
-        while position < len(content):
-            end = content.find(b"\n", position) + 1
-            record = _record(content[position:end]) if end else None
-            if record is None:
-                if end in (0, len(content)):
-                    break
-                number = content.count(b"\n", 0, position) + 1
-                raise StoreError.of(
-                    "every line of the record must be as it was written.",
-                    f"line {number} is damaged",
-                    "Restore the file from a copy, or remove its folder to search again.",
-                    str(self.path),
-                )
+        records, num_bytes = read_lines(self.path)
+        for record in records:
             self._note(Outcome.from_record(record["outcome"]), record["elapsed_seconds"])
-            position = end
-        return position
+        return num_bytes
 
-    @contextmanager
-    def _usable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
+
+def append_line(path: Path, num_bytes: int, record: Mapping[str, Any]) -> int:
+    """Write a line behind the first `num_bytes` and see it on the disk; how many bytes are whole now.
+
+    Raises:
+        StoreError: the file cannot be written; nothing of the line counts then.
+    """
+    line = _line(record)
+    with _usable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        there = 0 if is_new else path.stat().st_size
+        if there > num_bytes:
+            # Half a line, of a kill or a full disk, could in the middle of the file not be told from damage.
+            os.truncate(path, num_bytes)
+        with path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            sync_folder(path.parent)
+    return min(there, num_bytes) + len(line)
+
+
+def read_lines(path: Path, advice: str = MEND) -> tuple[list[dict[str, Any]], int]:
+    """Every whole line, and how many bytes they have; nothing of a file that is not there.
+
+    Raises:
+        StoreError: a line is damaged that is not the last, or the file cannot be read.
+    """
+    with _usable(path):
+        content = path.read_bytes() if path.exists() else b""
+    records: list[dict[str, Any]] = []
+    position = 0
+    while position < len(content):
+        end = content.find(b"\n", position) + 1
+        record = _record(content[position:end]) if end else None
+        if record is None:
+            if end in (0, len(content)):
+                break
+            number = content.count(b"\n", 0, position) + 1
             raise StoreError.of(
-                "the record of the search must be readable and writable.",
-                error.strerror or error,
-                "Free space or mend the permissions, then run again: it goes on from here.",
-                str(self.path),
-            ) from error
+                "every line of the record must be as it was written.",
+                f"line {number} is damaged",
+                advice,
+                str(path),
+            )
+        records.append(record)
+        position = end
+    return records, position
 
 
-def _line(record: dict[str, Any]) -> bytes:
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError.of(
+            "the record of the search must be readable and writable.",
+            error.strerror or error,
+            "Free space or mend the permissions, then run again: it goes on from here.",
+            str(path),
+        ) from error
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
     text = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 

@@ -81,6 +81,10 @@ class Project:
         """The study's searches in flight and their records."""
         return self.mlruns / "searches" / check_name(name)
 
+    def openings(self, name: str) -> Path:
+        """What says when the study's test split was opened; see `pipeline.records.openings`."""
+        return self.work(name) / "test-openings.jsonl"
+
     def lock(self, name: str) -> Path:
         """What a process holds that runs the study."""
         return self.work(name) / "running"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report import gains
+from pipeline.report import gains, power
 from pipeline.report.findings import Findings
+from pipeline.report.power import NO_DIFFERENCE
 from pipeline.report.tables import MOST_ROWS, NOTHING, RANGE, Table, change, score, score_range, setting
 from pipeline.statistics import Interval
-
-NO_DIFFERENCE = 1e-9
 
 
 def compared(findings: Findings) -> list[str]:
@@ -64,10 +63,11 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     if abs(difference.mean) < NO_DIFFERENCE:
         degree = "the same as that of"
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
+    could = " ".join(["", *power.of_pair(findings, group, second)])
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
         f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
-        f"this difference {resolved}."
+        f"this difference {resolved}.{could}"
     )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 import pandas as pd
 import plotly.graph_objects as go
@@ -21,15 +19,12 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
 from pipeline import seeds
+from pipeline.report.drawing import GRID, INK, PALETTE, Figure, axis, metric_name, scaled, style
 from pipeline.report.findings import Findings
-from pipeline.report.tables import amount, is_share, label
+from pipeline.report.tables import amount, label
+from pipeline.report.tuning import tuning
 from pipeline.space import Choice, Range
 
-Floats = npt.NDArray[np.float64]
-
-# Source: Okabe and Ito (2008), Color universal design; the yellow is left out, too pale on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-INK, GRID = "#1a1a1a", "#eeeeee"
 FEWEST_TRIALS = 10
 LEAST_EXPLAINED = 0.1
 NUM_TREES = 100
@@ -39,28 +34,12 @@ MOST_COUNTED = 15
 MOST_NAMED = 30
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the page; where nothing is drawn its caption says why.
-
-    Attributes:
-        key: its id within the page.
-        least: pixels below which it scrolls sideways instead of shrinking.
-    """
-
-    key: str
-    title: str
-    caption: str
-    drawn: go.Figure | None = None
-    least: int = 0
-
-
 def history(findings: Findings) -> Figure:
     """The score of each complete trial in order, the best so far of each arm, and the baseline."""
-    [plain] = _scaled(findings.metric, [findings.conclusion["baseline"]["val_score"]["mean"]])
-    ends, beyond = _ends(findings, findings.complete()["score"], plain)
+    [plain] = scaled(findings.metric, [findings.conclusion["baseline"]["val_score"]["mean"]])
+    ends, beyond = axis(findings, findings.complete()["score"], plain)
     studies = [_as_study(findings, findings.of_arm(arm), arm) for arm in findings.arms]
-    figure = plot_optimization_history(studies, target_name=_metric_name(findings))
+    figure = plot_optimization_history(studies, target_name=metric_name(findings))
     figure.data = [trace for trace in figure.data if trace.name != "Infeasible Trial"]
     for index, trace in enumerate(figure.data):
         # Of each arm Optuna draws the trials and the best so far.
@@ -68,7 +47,7 @@ def history(findings: Findings) -> Figure:
         name = trace.name.replace("Best Value", "Best so far")
         trace.update(name=name, marker_color=color, line_color=color, line_shape="hv")
     figure.add_hline(plain, line={"color": INK, "dash": "dash"}, annotation_text="baseline (mean over seeds)")
-    _style(figure, 440, yaxis_range=ends)
+    style(figure, 440, yaxis_range=ends)
     return Figure("history", "How the best score grew", f"A mark is a complete trial.{beyond}", figure)
 
 
@@ -91,9 +70,9 @@ def curves(findings: Findings) -> Figure:
         line = {"color": color, "width": width, "dash": "dot" if state == "failed" else "solid"}
         name = f"{label(arm)}, trial {number}, {state}"
         trace.update(name=name, line=line, marker_size=3, zorder=int(is_winner))
-    ends, _ = _ends(findings, findings.curves[findings.metric])
+    ends, _ = axis(findings, findings.curves[findings.metric])
     epochs = {"title": "Epoch", "tickformat": "d"}
-    _style(figure, 440, xaxis=epochs, yaxis={"title": _metric_name(findings), "range": ends})
+    style(figure, 440, xaxis=epochs, yaxis={"title": metric_name(findings), "range": ends})
     caption = "Thin lines were pruned, dotted ones failed; the thick black line is the winner in its search."
     caption += f" Of every {step} trials one is drawn." if step > 1 else ""
     return Figure("curves", title, caption, figure)
@@ -137,7 +116,7 @@ def importance(findings: Findings) -> Figure:
         f"shuffled, with its spread over {NUM_SHUFFLES} shuffles. Of trials that it has not seen, the forest "
         f"explains {explained}"
     )
-    figure = _style(go.Figure(bars), 90 + 34 * len(order), xaxis_title="R² lost when shuffled")
+    figure = style(go.Figure(bars), 90 + 34 * len(order), xaxis_title="R² lost when shuffled")
     return Figure("importance", title, caption, figure)
 
 
@@ -147,8 +126,8 @@ def slices(findings: Findings) -> Figure:
     trials = findings.complete()
     if len(trials) < 2:
         return Figure("slices", title, "Not shown: fewer than 2 trials are complete.")
-    ends, beyond = _ends(findings, trials["score"])
-    figure = plot_slice(_as_study(findings, trials), target_name=_metric_name(findings))
+    ends, beyond = axis(findings, trials["score"])
+    figure = plot_slice(_as_study(findings, trials), target_name=metric_name(findings))
     figure.update_traces(marker={"color": PALETTE[0], "opacity": 0.6, "showscale": False})
     for panel, points in zip(figure.select_xaxes(), figure.data, strict=True):
         if panel.categoryarray is not None:
@@ -157,7 +136,7 @@ def slices(findings: Findings) -> Figure:
         elif panel.type == "log":
             ticks = np.geomspace(min(points.x), max(points.x), 3)
             panel.update(tickvals=ticks, ticktext=[f"{tick:.2g}" for tick in ticks])
-    _style(figure, 380, width=None, yaxis_range=ends)
+    style(figure, 380, width=None, yaxis_range=ends)
     caption = f"A mark is a complete trial, in the panel of each hyperparameter that counts in it.{beyond}"
     return Figure("slices", title, caption, figure, 150 * len(figure.data))
 
@@ -189,7 +168,7 @@ def confusion(findings: Findings) -> Figure:
     )
     down = {"title": "True class", "scaleanchor": "x", "autorange": "reversed", **ticks}
     figure = go.Figure(cells)
-    _style(figure, 540, xaxis={"title": "Predicted class", **ticks}, yaxis=down, plot_bgcolor=GRID)
+    style(figure, 540, xaxis={"title": "Predicted class", **ticks}, yaxis=down, plot_bgcolor=GRID)
     caption = (
         f"Test {findings.noun}s by true and predicted class, counted over "
         f"{amount(findings.conclusion['repeats'], 'seed')}. Off the diagonal, the deeper the colour, the "
@@ -197,52 +176,6 @@ def confusion(findings: Findings) -> Figure:
     )
     title, least = "Which classes the winner confuses", min(420, 120 + 20 * len(counts))
     return Figure("confusion", title, caption, figure, least)
-
-
-def span(values: Floats, is_maximized: bool, *always: float) -> tuple[float, float]:
-    """Ends that hold all values but those far out on the bad side, which would flatten the rest.
-
-    Source: Tukey (1977), Exploratory data analysis, section 2D: far out is 3 times the spread of the middle
-    half away from it.
-    """
-    known = values[np.isfinite(values)]
-    lower, upper = np.percentile(known, [25, 75]) if known.size else (0.0, 0.0)
-    reach = 3 * (upper - lower)
-    inside = known[known >= lower - reach] if is_maximized else known[known <= upper + reach]
-    shown = np.append(inside, always) if inside.size or always else np.array([0.0, 1.0])
-    margin = 0.05 * float(np.ptp(shown)) or 0.01 * abs(float(shown[0])) or 0.01
-    return (float(shown.min()) - margin, float(shown.max()) + margin)
-
-
-def _ends(findings: Findings, values: pd.Series, *always: float) -> tuple[tuple[float, float], str]:
-    """The ends of an axis of the objective, and how many trials lie beyond them, in a sentence."""
-    scores = _scaled(findings.metric, values)
-    ends = span(scores, findings.study.objective.is_maximized, *always)
-    hidden = int(np.count_nonzero((scores < ends[0]) | (scores > ends[1])))
-    return ends, f" {amount(hidden, 'trial')} beyond the edge: double-click to see all." if hidden else ""
-
-
-def _scaled(metric: str, values: Any) -> Floats:
-    """A metric's values as an axis counts them: accuracies in percent."""
-    numbers = np.asarray(values, dtype=np.float64)
-    return numbers * 100 if is_share(metric) else numbers
-
-
-def _metric_name(findings: Findings) -> str:
-    return label(findings.metric_name.capitalize()) + (" (%)" if is_share(findings.metric) else "")
-
-
-def _style(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
-    """The figure in the style of the page; `layout` is plotly's own."""
-    return figure.update_layout(
-        template="plotly_white",
-        title=None,
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        **layout,
-    )
 
 
 def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") -> optuna.Study:
@@ -254,10 +187,10 @@ def _as_study(findings: Findings, trials: pd.DataFrame, name: str = "search") ->
     curves: defaultdict[tuple[str, int], dict[int, float]] = defaultdict(dict)
     reported = (findings.curves[key] for key in ("arm", "number", "epoch", findings.metric))
     for arm, number, epoch, value in zip(*reported, strict=True):
-        [curves[arm, number][epoch]] = _scaled(findings.metric, [value])
+        [curves[arm, number][epoch]] = scaled(findings.metric, [value])
     for trial in trials.to_dict("records"):
         is_complete = trial["state"] == "complete"
-        [score] = _scaled(findings.metric, [trial["score"]])
+        [score] = scaled(findings.metric, [trial["score"]])
         values = list(_values(findings, trial))
         study.add_trial(
             optuna.create_trial(
@@ -296,4 +229,4 @@ def _position(trial: optuna.trial.FrozenTrial, name: str) -> float:
 
 
 # In the order of the page.
-FIGURES = (history, curves, importance, slices, confusion)
+FIGURES = (history, tuning, curves, importance, slices, confusion)

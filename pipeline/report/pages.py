@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import arms, gains, sentences, tables
+from pipeline.report import arms, gains, sentences, tables, tuning, width
 from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
 from pipeline.report.tables import printable, shorten
@@ -45,6 +45,7 @@ def markdown(findings: Findings) -> str:
         *map(_escaped, sentences.failures(findings)),
         *map(_escaped, gains.budget(findings)),
         _table(tables.candidates(findings)),
+        *map(_escaped, [*tuning.sentences(findings), width.width(findings)]),
         "## Classes",
         _table(tables.classes(findings)),
         *map(_escaped, tables.left_out(findings)),
@@ -77,6 +78,7 @@ def html(findings: Findings) -> str:
         gains=gains,
         sentences=sentences,
         tables=tables,
+        of_search=[*tuning.sentences(findings), width.width(findings)],
         figures=figures,
         drawn=drawn,
         mistakes=[(_png(image), names[true], names[taken]) for image, true, taken in findings.mistakes],

@@ -15,7 +15,7 @@ from pipeline.space import Value
 from pipeline.stages import weights
 from pipeline.stages.context import Context
 from pipeline.stages.selection import Candidate
-from pipeline.statistics import Interval
+from pipeline.statistics import Interval, Resolution
 from pipeline.study import DataShape
 from pipeline.training import evaluation
 from pipeline.training.program import Model
@@ -100,6 +100,12 @@ class Answers:
         """By how much its metric is above the other's on the same inputs, over seeds and inputs at once."""
         mine, others = (one.per_input(metric or self.metric) for one in (self, other))
         return statistics.crossed_interval(mine, others)
+
+    def resolution(self, other: Answers, metric: str = "") -> Resolution:
+        """How small a gain these seeds and inputs can tell from none."""
+        mine, others = (one.per_input(metric or self.metric) for one in (self, other))
+        parts = statistics.Components.of(mine, others)
+        return statistics.resolution(parts, parts.mean)
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """Accuracy, loss, confusion summed over repeats, precision and recall per class, on test."""

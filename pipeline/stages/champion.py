@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline import data, statistics
 from pipeline.files import digest
+from pipeline.records.openings import num_subjects, openings
 from pipeline.stages.context import Context, Result
 from pipeline.stages.views import stage_facts
 from pipeline.tracking.registry import Champion, champion, promote, register_winner
@@ -44,6 +45,8 @@ def decide(context: Context, result: Result, conclusion: Mapping[str, Any], mode
         "own_test_accuracy": str(winner["test_accuracies"][winner["median_repeat"]]),
         "data_sha256": context.card["sha256"],
         "configuration": json.dumps(winner["configuration"]),
+        # Sets of configurations, not looks: a study that was interrupted and goes on has looked no further.
+        "test_openings": str(num_subjects(openings(project.openings(name)))),
     }
     in_use = champion(project.tracking_uri, name)
     is_own = in_use is not None and in_use.tags.get("fingerprint") == fingerprint

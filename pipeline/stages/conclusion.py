@@ -143,6 +143,7 @@ def conclude(
         },
         "search_best": _of_val(found.search_best, is_maximized),
         "difference": winner.gain(plain, "accuracy").as_dict(),
+        "resolution": winner.resolution(plain, "accuracy").as_dict(),
         "parts": _parts(found, on_test),
         "compared_over": "seeds and inputs" if _is_measured(study) else "seeds",
         "arms": _arms(study, found, on_val),
@@ -240,7 +241,8 @@ def _arms(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> list
         if len(arms) > 1 and leaders:
             (best, first), *others = leaders.items()
             ahead_of = {arm: _ahead(first, one, on_val) for arm, one in others}
-            told.append({"at": at, "best": best, "ahead_of": ahead_of})
+            could = {arm: _resolution(first, one, on_val) for arm, one in others}
+            told.append({"at": at, "best": best, "ahead_of": ahead_of, "resolution": could})
     return told
 
 
@@ -262,6 +264,14 @@ def _ahead(one: Contender, other: Contender, on_val: Mapping[int, Answers]) -> d
     if not on_val:
         return statistics.paired_interval(one.scores, other.scores).as_dict()
     return on_val[id(one)].gain(on_val[id(other)]).as_dict()
+
+
+def _resolution(one: Contender, other: Contender, on_val: Mapping[int, Answers]) -> dict[str, Any]:
+    """What the comparison that `_ahead` makes could resolve."""
+    if on_val:
+        return on_val[id(one)].resolution(on_val[id(other)]).as_dict()
+    parts = statistics.Components.paired(one.scores, other.scores)
+    return statistics.resolution(parts, parts.mean).as_dict()
 
 
 def _size(context: Context, one: Contender) -> dict[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.files import write_bytes, write_folder, write_json, write_text
+from pipeline.records.openings import note_opening
 from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import write_rows
@@ -104,10 +105,12 @@ def _measured(
         compared = {id(one): val.answers(one) for one in on_val}
     whom = "the winner and the baseline" + (", also at the search's epochs," if found.longer else "")
     context.progress.say(f"confirm: opens the test split for {whom} of {name}.")
+    sides = {"winner": found.winner, "baseline": found.baseline}
+    sides |= {"longer": found.longer} if found.longer else {}
+    opened = {side: one.configuration for side, one in sides.items()}
+    note_opening(context.project.openings(name), result.key, opened, context.card["sha256"])
     with quiet():
         test = Split(context, "test")
-        sides = {"winner": found.winner, "baseline": found.baseline}
-        sides |= {"longer": found.longer} if found.longer else {}
         on_test = {side: test.answers(one) for side, one in sides.items()}
         conclusion = conclude(context, found, on_test, compared)
         model = model_of(context, found.winner, conclusion["winner"]["median_repeat"])

@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import PipelineError
 from pipeline.files import is_alive, is_locked, write_bytes
 from pipeline.records.project import Project
+from pipeline.training import slots
 
 MAX_NAMED = 8
 # As `files`, the MLflow store and the training processes name what is not whole yet.
@@ -132,6 +133,18 @@ def of_dvc(project: Project) -> Iterator[Finding]:
         yield Finding(f"DVC: .dvc/tmp/rwlock {what}; no DVC runs.", "it is removed", partial(_remove, rwlock))
     if lock.is_file() and not _is_lock(lock.read_bytes()):
         yield _damaged(project.root, lock)
+
+
+def here(is_healed: bool) -> tuple[Project, Iterable[str]]:
+    """The project in this folder, and what is put right in it as the sentences are read.
+
+    Raises:
+        StudyError: the folder is no project, or the environment names no backend that is known.
+    """
+    # Looked at before anything is written or read: Keras would say it late and at length.
+    slots()
+    project = Project.here()
+    return project, heal(project) if is_healed else ()
 
 
 def heal(project: Project) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pipeline import report as writing
 from pipeline.data import load_card
 from pipeline.errors import StoreError
 from pipeline.files import read_json, write_json, write_text
+from pipeline.records.openings import openings, sentence
 from pipeline.records.project import Project
 from pipeline.records.rows import plain
 from pipeline.space import Choice
@@ -28,7 +29,9 @@ PARTS = ("images", "labels", "predicted")
 
 
 def report(project: Project, name: str) -> str:
-    """Write the report's files; the answer in a sentence.
+    """Write the report's files; the answer in a sentence, and in another how often test was opened here.
+
+    The files do not say that: it differs from one copy of the project to another, and the files must not.
 
     Raises:
         StudyError: the study file has problems.
@@ -41,7 +44,7 @@ def report(project: Project, name: str) -> str:
     write_json(folder / "metrics.json", writing.metrics(findings.conclusion))
     write_text(folder / "report.md", writing.markdown(findings))
     write_text(folder / "report.html", writing.html(findings))
-    return writing.answer(findings)
+    return "\n".join([writing.answer(findings), *filter(None, [sentence(openings(project.openings(name)))])])
 
 
 def _settle(project: Project, name: str) -> None:

@@ -155,7 +155,7 @@ def select(study: Study, path: Path) -> Selection:
     chosen = _chosen(study, found)
     spent = dict(_spent(study, found, counts))
     known = [one.key for one in chosen]
-    beside = {role: one for role, one in ((LONGER, _longer(study)),) if one}
+    beside = {role: one for role, one in ((LONGER, longer(study)),) if one}
     for share, one in spent.items():
         if one.key not in known:
             known.append(one.key)
@@ -218,7 +218,7 @@ def _distinct(found: Sequence[Candidate]) -> list[Candidate]:
     return list(kept.values())
 
 
-def _longer(study: Study) -> Mapping[str, Value] | None:
+def longer(study: Study) -> Mapping[str, Value] | None:
     """The baseline at the search's epochs, where these are others; None where arms differ in them.
 
     Only arms of the baseline's model count: a gain over another model's is none of longer training.
@@ -233,14 +233,16 @@ def _longer(study: Study) -> Mapping[str, Value] | None:
     return None if longer["epochs"] == plain["epochs"] else longer
 
 
+def num_budgets(study: Study) -> int:
+    """How many parts of the budget are told of: of a list of points none, whose order says nothing."""
+    return 0 if any(arm.sampler in LISTING for arm in study.arms) else len(BUDGETS)
+
+
 def _spent(
     study: Study, found: Sequence[Candidate], counts: Mapping[str, int]
 ) -> Iterator[tuple[str, Candidate]]:
     """What a smaller budget would have found best, over all arms; nothing where it found nothing."""
-    # A list of points has no better half: what comes first in it says nothing of what a budget buys.
-    if any(arm.sampler in LISTING for arm in study.arms):
-        return
-    for share, part in BUDGETS.items():
+    for share, part in list(BUDGETS.items())[: num_budgets(study)]:
         within = [one for one in found if one.number < part * counts[one.arm]]
         if within:
             yield share, within[0]

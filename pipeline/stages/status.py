@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from pipeline.records.ledger import Ledger
+from pipeline.records.openings import openings, sentence
 from pipeline.records.project import Project
 from pipeline.stages.progress import in_words
 from pipeline.trial import Outcome
@@ -32,10 +34,20 @@ def status(project: Project, name: str | None) -> Iterator[str]:
         done = [stage for stage in STAGES if made[stage].is_file()]
         yield f"{each}: {', '.join(done) or 'nothing yet'}"
         for record in sorted(project.work(each).glob("*/record.jsonl")):
-            outcomes = list(Ledger(record).outcomes.values())
-            states = [outcome.state for outcome in outcomes]
-            counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-            yield f"  {record.parent.name}: {counts or 'nothing recorded'}"
+            yield f"  {record.parent.name}: {counted(Ledger(record).outcomes.values()) or 'nothing recorded'}"
+        yield from opened(project, each)
+
+
+def counted(outcomes: Iterable[Outcome]) -> str:
+    """How many trials ended in each state, in words."""
+    counts = Counter(outcome.state for outcome in outcomes)
+    return ", ".join(f"{counts[state]} {state}" for state in sorted(counts))
+
+
+def opened(project: Project, name: str) -> Iterator[str]:
+    """How often the test split was opened in this copy of the project; nothing where it never was."""
+    if known := openings(project.openings(name)):
+        yield f"  {sentence(known)}"
 
 
 def best(project: Project, name: str) -> Iterator[str]:

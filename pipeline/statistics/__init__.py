@@ -1,7 +1,8 @@
-"""Numbers with their uncertainty: intervals over seeds and inputs, two models, rates by class."""
+"""Numbers with their uncertainty: intervals over seeds and inputs, two models, classes, resolution."""
 
 from pipeline.statistics.answers import ClassScores, McNemar, confusion, mcnemar, per_class, per_input
 from pipeline.statistics.intervals import (
+    Components,
     Interval,
     crossed_interval,
     interval,
@@ -10,11 +11,15 @@ from pipeline.statistics.intervals import (
     shares_interval,
     welch_interval,
 )
+from pipeline.statistics.resolution import MOST_SEEDS, Resolution, resolution, seeds_for, smallest_difference
 
 __all__ = [
+    "MOST_SEEDS",
     "ClassScores",
+    "Components",
     "Interval",
     "McNemar",
+    "Resolution",
     "confusion",
     "crossed_interval",
     "interval",
@@ -23,6 +28,9 @@ __all__ = [
     "paired_interval",
     "per_class",
     "per_input",
+    "resolution",
+    "seeds_for",
     "shares_interval",
+    "smallest_difference",
     "welch_interval",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -86,6 +86,79 @@ def welch_interval(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> 
     return _around(difference, _quantile(freedom) * math.sqrt(total))
 
 
+@dataclass(frozen=True)
+class Components:
+    """A mean over seeds and inputs, or the difference of two models' means, and the parts of its variance.
+
+    Attributes:
+        inputs: what the choice of the inputs adds; 0 where there is none.
+        seeds: what the seeds of each model add.
+        chance: what the chance in single answers adds, of each model: it stands in both of the above.
+        num_inputs: how many inputs there are; infinitely many where their choice adds nothing.
+        num_seeds: how many seeds each model has.
+
+    Source: Searle, Casella and McCulloch (1992), Variance Components, section 4.4.
+    """
+
+    mean: float
+    inputs: float
+    seeds: tuple[float, ...]
+    chance: tuple[float, ...]
+    num_inputs: float
+    num_seeds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, a: Floats, b: Floats | None = None) -> Components:
+        """Of one model's (num_seeds, num_inputs) numbers, or of a minus b on the same inputs.
+
+        Raises:
+            ValueError: there are fewer than 2 seeds or inputs, or a number is not finite.
+        """
+        models = [_matrix(one) for one in (a, b) if one is not None]
+        inputs = models[0].mean(axis=0) - (models[1].mean(axis=0) if len(models) > 1 else 0.0)
+        return cls(
+            float(inputs.mean()),
+            _squared_error(inputs),
+            tuple(_squared_error(one.mean(axis=1)) for one in models),
+            tuple(map(_unexplained, models)),
+            inputs.size,
+            tuple(map(len, models)),
+        )
+
+    @classmethod
+    def paired(cls, a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Components:
+        """Of the mean of a - b over seeds alone, where a[i] and b[i] share a seed."""
+        differences = _sample(_sample(a) - _sample(b))
+        error = _squared_error(differences)
+        return cls(float(differences.mean()), 0.0, (error,), (0.0,), math.inf, (differences.size,))
+
+    @property
+    def variance(self) -> float:
+        """Of the mean: what neither factor explains alone stands in both of them."""
+        sizes = (self.inputs, *self.seeds)
+        return max(sum(sizes) - sum(self.chance), *sizes)
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of the variance.
+
+        Source: Satterthwaite (1946), An approximate distribution of estimates of variance components.
+        """
+        sizes, counts = (self.inputs, *self.seeds), (self.num_inputs, *self.num_seeds)
+        spread = sum(size**2 / (count - 1) for size, count in zip(sizes, counts, strict=True))
+        return float(sum(sizes) ** 2 / spread) if spread > 0 else math.inf
+
+    def at(self, num_seeds: float) -> Components:
+        """What they would be with so many seeds of each model, infinitely many included."""
+        seeds, chance = (
+            tuple(part * had / num_seeds for part, had in zip(parts, self.num_seeds, strict=True))
+            for parts in (self.seeds, self.chance)
+        )
+        inputs = max(self.inputs - sum(self.chance), 0.0) + sum(chance)
+        counts = tuple(num_seeds for _ in seeds)
+        return replace(self, inputs=inputs, seeds=seeds, chance=chance, num_seeds=counts)
+
+
 def crossed_interval(a: Floats, b: Floats | None = None, bounds: Bounds = "any") -> Interval:
     """The 95 % interval of the mean of `a`, or of mean(a) - mean(b): over other seeds and other inputs.
 
@@ -103,17 +176,9 @@ def crossed_interval(a: Floats, b: Floats | None = None, bounds: Bounds = "any")
     distribution of estimates of variance components. What is asked is what the multi-bootstrap of Sellam et
     al. (2022), The MultiBERTs, asks: unpaired seeds, shared inputs; it needs more than 5 seeds to be exact.
     """
-    models = [_matrix(one) for one in (a, b) if one is not None]
-    inputs = models[0].mean(axis=0) - (models[1].mean(axis=0) if len(models) > 1 else 0.0)
-    # Each part is what one factor adds to the variance of the mean, and its freedom.
-    parts = [(_squared_error(inputs), inputs.size - 1)]
-    parts += [(_squared_error(one.mean(axis=1)), len(one) - 1) for one in models]
-    sizes = [part for part, _ in parts]
-    # What neither factor explains alone stands in both of them.
-    variance = max(sum(sizes) - sum(map(_unexplained, models)), *sizes)
-    spread = sum(part**2 / free for part, free in parts)
-    freedom = float(sum(sizes) ** 2 / spread) if spread > 0 else math.inf
-    return _bounded(float(inputs.mean()), _quantile(freedom) * math.sqrt(variance), bounds, inputs.size)
+    parts = Components.of(a, b)
+    half = _quantile(parts.freedom) * math.sqrt(parts.variance)
+    return _bounded(parts.mean, half, bounds, int(parts.num_inputs))
 
 
 def shares_interval(a: float, b: float, num_inputs: int) -> Interval:

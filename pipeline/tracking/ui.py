@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.errors import StoreError, hidden
 from pipeline.tracking.store import answering, connect, database_path, is_server
@@ -51,6 +53,17 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> Window:
         *("--no-serve-artifacts", "--default-artifact-root", artifacts.absolute().as_uri()),
     )
     return Window(command, _environment(uri), f"http://{HOST}:{port}")
+
+
+def serve(uri: str, artifacts: Path, port: int, say: Callable[[str], None]) -> NoReturn:
+    """Become the MLflow UI on the store at `uri`.
+
+    Raises:
+        StoreError: see `ui_command`.
+    """
+    window = ui_command(uri, artifacts, port)
+    say(f"MLflow UI: {window.address}   (Ctrl-C ends it)")
+    os.execve(window.command[0], list(window.command), {**os.environ, **window.environment})  # noqa: S606  no shell
 
 
 def _check_free(port: int) -> None:
