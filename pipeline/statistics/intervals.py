@@ -111,8 +111,9 @@ def crossed_interval(a: Floats, b: Floats | None = None, bounds: Bounds = "any")
     sizes = [part for part, _ in parts]
     # What neither factor explains alone stands in both of them.
     variance = max(sum(sizes) - sum(map(_unexplained, models)), *sizes)
+    # That is subtracted with so much freedom of its own that it adds nothing to the spread of the variance.
     spread = sum(part**2 / free for part, free in parts)
-    freedom = float(sum(sizes) ** 2 / spread) if spread > 0 else math.inf
+    freedom = float(variance**2 / spread) if spread > 0 else math.inf
     return _bounded(float(inputs.mean()), _quantile(freedom) * math.sqrt(variance), bounds, inputs.size)
 
 
