@@ -23,11 +23,14 @@ PROMISES = {
     "The test split is opened by confirm alone.": [
         "test_interrupted.py::test_test_images_are_not_opened_before_confirm",
         "test_openings.py",
+        "test_rounds.py::test_the_winner_is_trained_on_a_second_set_of_seeds",
         "test_champion.py",
     ],
     "An interval of a test result covers other seeds and other test images.": [
         "test_statistics.py::test_the_crossed_interval_covers_the_truth",
         "test_conclusion.py::test_the_difference_is_over_seeds_and_inputs",
+        "test_conclusion.py::test_arms_are_compared_as_winner_and_baseline_are",
+        "test_benchmarks.py::test_a_winner_that_is_trained_once_more_claims_no_gain_by_how_it_was_chosen",
     ],
     "MLflow and Optuna's storage are views.": [
         "test_interrupted.py::test_a_tracking_server_that_is_away_stops_nothing",

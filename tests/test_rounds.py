@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from fakes import FakePool, cost, outcome
+from mending import record
 
 from pipeline.errors import DataError
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
 from pipeline.search import Loop, Rules
 from pipeline.stages.answers import Contender
 from pipeline.stages.conclusion import confirmed
+from pipeline.stages.confirm import confirm
 from pipeline.stages.context import Result
 from pipeline.stages.selection import LONGER, WINNER, Candidate, Rounds, Selection
 from pipeline.trial import EpochResult
@@ -45,7 +49,7 @@ def names(contenders):
     return "".join(str(one.configuration["name"]) for one in contenders)
 
 
-def trained(scores, chosen):
+def trained(scores, chosen, recorded=None):
     """What a loop trains of a selection whose repeats score so by name and seed path: (name, seed path)."""
     seen = []
 
@@ -56,7 +60,7 @@ def trained(scores, chosen):
         reason = "" if score else "diverged"
         return EpochResult(trial.number, epoch, {"val_accuracy": score}, reason=reason)
 
-    trainer = VirtualTrainer(FakePool(train), cost)
+    trainer = VirtualTrainer(FakePool(train), cost, recorded or {})
     outcomes = Loop(Rounds(chosen), trainer, Rules("val_accuracy", True, 3), lambda _: None).run()
     return sorted(set(seen), key=seen.index), outcomes
 
@@ -67,6 +71,31 @@ def test_the_winner_is_trained_on_a_second_set_of_seeds():
     assert sorted(seen[:6]) == [(name, ("confirm", repeat)) for name in "abc" for repeat in (0, 1)]
     assert sorted(seen[6:]) == [("b", (WINNER, 0)), ("b", (WINNER, 1))]
     assert sorted(one.trial.number for one in outcomes) == list(range(selection().num_trials))
+
+
+def test_what_is_recorded_is_not_trained_again_wherever_it_ends():
+    """Killed after any trial, also amid the second set, the same trials are trained, each once."""
+    scores = {("b", "confirm"): 0.9, ("b", WINNER): 0.7}
+    _, whole = trained(scores, selection())
+    for kept in range(len(whole)):
+        seen, outcomes = trained(scores, selection(), {one.trial.number: one for one in whole[:kept]})
+        assert (outcomes, len(seen)) == (whole, len(whole) - kept)
+
+
+@pytest.mark.slow
+def test_a_confirm_that_is_killed_amid_the_second_set_ends_with_the_same_bytes(ran):
+    """Its record has a part of the winner's repeats; the rest is trained, and nothing else."""
+    folder, results = record(ran, "confirm"), ran / "studies/tiny"
+    names = ("confirm.csv", "winner/conclusion.json", "winner/model.weights.h5")
+    before, path = [(results / name).read_bytes() for name in names], folder / "record.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-2]))
+    (folder / "done.json").unlink()
+    confirm(Project(ran), "tiny")
+    assert [(results / name).read_bytes() for name in names] == before
+    paths = [one.trial.seed_path for _, one in sorted(Ledger(path).outcomes.items())]
+    assert paths[-3:] == [(WINNER, 0), (WINNER, 1), (WINNER, 2)]
+    assert len(path.read_bytes().splitlines()) == len(lines) == len(paths)
 
 
 def test_one_candidate_is_trained_once():

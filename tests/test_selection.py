@@ -8,7 +8,7 @@ from fakes import METRICS, parse
 
 from pipeline.errors import DataError
 from pipeline.records.rows import trial_columns, write_rows
-from pipeline.stages.selection import Candidate, candidates
+from pipeline.stages.selection import BUDGETS, LONGER, Candidate, candidates, select
 
 STUDY = """
 question = "Which?"
@@ -49,6 +49,17 @@ def chosen(path, *rows, **more):
     """Which trials are chosen, in their order: (arm, number)."""
     write_rows(path, trial_columns(study().space, METRICS), rows)
     return [(one.arm, one.number) for one in candidates(study(**more), path)]
+
+
+def selected(path, *rows, top=1, **replaced):
+    """What is confirmed of these rows by a study whose text is changed so."""
+    text = STUDY.format(top=top, objective=MAXIMIZE)
+    for old, new in replaced.values():
+        assert old in text
+        text = text.replace(old, new)
+    changed = parse(text, "tiny")
+    write_rows(path, trial_columns(changed.space, METRICS), rows)
+    return changed, select(changed, path)
 
 
 def test_a_candidate_is_a_whole_configuration(path):
@@ -142,3 +153,44 @@ def test_a_file_with_other_columns_is_refused(path, text):
     path.write_text(text)
     with pytest.raises(DataError, match=r"trials\.csv: "):
         candidates(study(), path)
+
+
+def test_the_baseline_is_confirmed_at_the_searchs_epochs(path):
+    """Where these are others than its own and one number; what it has else stays."""
+    one, found = selected(path, row("relu", 0, 0.9))
+    assert found.beside == {LONGER: {**one.baseline.configuration, "epochs": 4}}
+    assert found.num_trials == 2 * one.confirm.repeats
+    _, same = selected(path, row("relu", 0, 0.9), epochs=("epochs = 4", "epochs = 5"))
+    assert LONGER not in same.beside
+    compared = (
+        '[fixed]\nepochs = 4\n[compare]\nactivation = { choice = ["relu", "tanh"]',
+        "[compare]\nepochs = { choice = [4, 9]",
+    )
+    _, several = selected(path, row("4", 0, 0.9), compared=compared)
+    assert LONGER not in several.beside
+
+
+def test_another_models_epochs_are_none_of_the_baselines(path):
+    """An arm of another model trains as long as it likes."""
+    compared = ('activation = { choice = ["relu", "tanh"]', 'model = { choice = ["cnn", "rnn"]')
+    _, found = selected(path, row("cnn", 0, 0.9), compared=compared)
+    assert LONGER not in found.beside
+
+
+def test_what_a_part_of_the_budget_would_have_found_is_confirmed(path):
+    """The best of the first half and the first quarter of each arm's trials, where they are no candidates."""
+    rows = [row("relu", number, 0.5 + number / 10, rate) for number, rate in enumerate([0.1, 0.01, 0.001])]
+    rows += [row("relu", 3, None, state="failed"), row("tanh", 0, 0.1)]
+    _, found = selected(path, *rows)
+    assert {part: one.number for part, one in found.spent.items()} == {"first-half": 1, "first-quarter": 0}
+    assert [*found.beside] == [LONGER, *BUDGETS]
+    assert found.beside["first-half"]["learning_rate"] == 0.01
+    assert [*selected(path, *rows, top=3)[1].beside] == [LONGER]
+
+
+def test_a_search_that_found_its_best_early_needs_no_more_trials(path):
+    """What half of the budget would have found is its best candidate."""
+    rows = [row("relu", 0, 0.9, 0.1), row("relu", 1, 0.8, 0.01)]
+    _, found = selected(path, *rows)
+    assert found.spent == dict.fromkeys(BUDGETS, found.candidates[0])
+    assert [*found.beside] == [LONGER]

@@ -142,11 +142,13 @@ class Components:
     def freedom(self) -> float:
         """The degrees of freedom of the variance.
 
+        What is subtracted in it is known with so much freedom that it adds nothing to the variance's spread.
+
         Source: Satterthwaite (1946), An approximate distribution of estimates of variance components.
         """
         sizes, counts = (self.inputs, *self.seeds), (self.num_inputs, *self.num_seeds)
         spread = sum(size**2 / (count - 1) for size, count in zip(sizes, counts, strict=True))
-        return float(sum(sizes) ** 2 / spread) if spread > 0 else math.inf
+        return float(self.variance**2 / spread) if spread > 0 else math.inf
 
     def at(self, num_seeds: float) -> Components:
         """What they would be with so many seeds of each model, infinitely many included."""
