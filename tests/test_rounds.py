@@ -150,6 +150,17 @@ def test_without_a_whole_candidate_there_is_no_winner(groups):
         found(selection("ab"), *groups)
 
 
+def test_two_arms_may_have_the_same_configuration():
+    """Each keeps its own repeats, and what the search alone would have chosen is the first."""
+    one, other = (Candidate(arm, 0, {"name": "a", "epochs": 1}, 0.9) for arm in ("first", "second"))
+    both = replace(selection(), candidates=[one, other], spent={"first-half": other})
+    contenders = found(both, (0.5, 0.5), (0.6, 0.6), (0.4, 0.4))
+    scores = {arm: each.scores for arm, each in contenders.leaders.items()}
+    assert scores == {"second": [0.6] * 2, "first": [0.5] * 2}
+    assert contenders.search_best.candidate is one
+    assert contenders.budgets["first-half"] is contenders.search_best
+
+
 def test_the_longer_baseline_stands_beside_and_never_wins():
     """However good; of another model than the winner's it says nothing of longer training."""
     chosen = selection("a", {LONGER: {"name": "plain", "epochs": 9}})

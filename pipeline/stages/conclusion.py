@@ -71,13 +71,13 @@ def confirmed(selection: Selection, result: Result, baseline: Contender, path: P
         DataError: no candidate has trained on every fresh seed.
     """
     told = {outcome.trial.number: outcome for outcome in result.outcomes}
-    places = {one.key: place for place, one in enumerate(selection.candidates)}
-    whole = [
-        Contender(one.configuration, selection.group(told, places[one.key]), result.folder, one)
-        for one in selection.order(told)
-    ]
+    # Two arms may have the same configuration, so each is known by its place.
+    whole = {
+        place: Contender(one.configuration, selection.group(told, place), result.folder, one)
+        for place, one in selection.order(told).items()
+    }
     dropped, again = selection.retrained(told)
-    order = whole[dropped:]
+    order = list(whole.values())[dropped:]
     if not order:
         reasons = sorted({one.reason for one in result.outcomes if one.reason})
         raise DataError.of(
@@ -93,7 +93,9 @@ def confirmed(selection: Selection, result: Result, baseline: Contender, path: P
         for index, role in enumerate(selection.roles)
         if role in selection.beside and is_whole(group := selection.group(told, index))
     }
-    known = {one.candidate.key: one for one in (*beside.values(), *whole) if one.candidate}
+    as_searched = [whole[place] for place in sorted(whole)]
+    # Of equal configurations the one that the search preferred stands for all.
+    known = {one.candidate.key: one for one in (*beside.values(), *as_searched[::-1]) if one.candidate}
     longer = beside.get(LONGER)
     is_alike = winner.configuration.get("model") == baseline.configuration.get("model")
     return Confirmed(
@@ -101,7 +103,7 @@ def confirmed(selection: Selection, result: Result, baseline: Contender, path: P
         order,
         winner,
         longer if is_alike else None,
-        min(whole, key=lambda one: places[one.candidate.key] if one.candidate else 0),
+        as_searched[0],
         {part: known[one.key] for part, one in selection.spent.items() if one.key in known},
     )
 

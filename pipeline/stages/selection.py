@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -90,10 +90,10 @@ class Selection:
         index, rest = divmod(len(told), self.repeats)
         if not self.is_contest or rest or index < len(self.roles):
             return []
-        order, (failed, again) = self.order(told), self.retrained(told)
-        return (
-            [] if again or failed == len(order) else self._group(index, order[failed].configuration, WINNER)
-        )
+        ranked, (failed, again) = list(self.order(told).values()), self.retrained(told)
+        if again or failed == len(ranked):
+            return []
+        return self._group(index, ranked[failed].configuration, WINNER)
 
     def retrained(self, told: Mapping[int, Outcome]) -> tuple[int, list[Outcome]]:
         """How many of `order` have failed on the second set of seeds, and the first that has not; or none."""
@@ -104,8 +104,8 @@ class Selection:
             index += 1
         return index - len(self.roles), []
 
-    def order(self, told: Mapping[int, Outcome]) -> list[Candidate]:
-        """The candidates by their mean score on fresh seeds, best first; not those with a failed repeat."""
+    def order(self, told: Mapping[int, Outcome]) -> dict[int, Candidate]:
+        """The candidates by their places, the best mean on fresh seeds first; none with a failed repeat."""
         sign = -1 if self.is_maximized else 1
         groups = {index: self.group(told, index) for index in range(len(self.candidates))}
         means = {
@@ -113,7 +113,7 @@ class Selection:
             for index, group in groups.items()
             if is_whole(group)
         }
-        return [self.candidates[index] for index in sorted(means, key=lambda index: means[index])]
+        return {index: self.candidates[index] for index in sorted(means, key=lambda index: means[index])}
 
     def group(self, told: Mapping[int, Outcome], index: int) -> list[Outcome]:
         """The outcomes of one group."""
@@ -140,9 +140,9 @@ class Rounds(Listed):
         self._left = self._left or self._selection.further(self._told)[::-1]
 
 
-def is_whole(outcomes: Iterable[Outcome]) -> bool:
-    """Whether every repeat is complete."""
-    return all(outcome.state == "complete" for outcome in outcomes)
+def is_whole(outcomes: Sequence[Outcome]) -> bool:
+    """Whether there are repeats, and every one is complete."""
+    return bool(outcomes) and all(outcome.state == "complete" for outcome in outcomes)
 
 
 def select(study: Study, path: Path) -> Selection:
