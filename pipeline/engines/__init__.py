@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pipeline import seeds
 from pipeline.errors import StudyError
 from pipeline.space import Choice, Configuration, Dimension, Space, Value
 from pipeline.study import Arm
@@ -49,8 +50,13 @@ class Assignment:
         active = self.space.active({entry.name: _exact(values[entry.name], entry) for entry in given})
         epochs = epochs or self.arm.epochs
         configuration = {**self.defaults, **self.arm.fixed, **active, "epochs": epochs}
-        # No arm among the names: trial 7 of every arm draws alike, so arms differ in their choices alone.
-        return Trial(number, active, configuration, epochs, ("trial", number))
+        # No compared value among the names: trial 7 of every arm draws alike, so arms differ in their choices
+        # alone; searches of one arm differ in what they draw.
+        return Trial(number, active, configuration, epochs, (*self.arm.seed_path, "trial", number))
+
+    def stream(self, *names: int | str) -> int:
+        """A seed for what the engine itself draws under these names."""
+        return seeds.stream(self.seed, *self.arm.seed_path, "sampler", *names)
 
 
 def _exact(value: Value, entry: Dimension) -> Value:

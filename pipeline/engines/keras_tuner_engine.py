@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
-from pipeline import seeds
 from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Parent, Range, Space
 from pipeline.training.lean import UNUSED, without
@@ -50,7 +49,7 @@ class KerasTunerEngine:
                 "hyperparameters": hyperparameters(assignment.space),
                 "allow_new_entries": False,
                 "tune_new_entries": False,
-                "seed": seeds.stream(assignment.seed, "sampler"),
+                "seed": assignment.stream(),
                 # One failure more than there are trials: our loop decides when to stop.
                 "max_consecutive_failed_trials": NO_LIMIT + 1,
             },

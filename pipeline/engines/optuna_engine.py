@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 import optuna
 
-from pipeline import seeds
 from pipeline.engines import MOST_REFUSED, too_many_refused
 from pipeline.space import Choice, Dimension, Value
 from pipeline.study.tables import LISTING
@@ -141,12 +140,12 @@ def _tpe(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
         # Without groups a conditional space is sampled parameter by parameter, as if nothing depended.
         group=assignment.space.has_parents,
         constant_liar=True,
-        seed=seeds.stream(assignment.seed, "sampler", *names),
+        seed=assignment.stream(*names),
     )
 
 
 def _random(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
-    return optuna.samplers.RandomSampler(seed=seeds.stream(assignment.seed, "sampler", *names))
+    return optuna.samplers.RandomSampler(seed=assignment.stream(*names))
 
 
 def _qmc(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
@@ -154,7 +153,7 @@ def _qmc(assignment: Assignment, names: Names) -> optuna.samplers.BaseSampler:
         qmc_type="sobol",
         scramble=True,
         # One scrambling for the whole sequence; what the sequence cannot hold is drawn for each trial.
-        seed=seeds.stream(assignment.seed, "sampler"),
+        seed=assignment.stream(),
         independent_sampler=_random(assignment, names),
         warn_asynchronous_seeding=False,
         warn_independent_sampling=False,

@@ -30,12 +30,14 @@ class Arm:
 
     Attributes:
         compared: the compared settings at this arm's values.
+        seed_path: put before the names under which this search draws: of several of one arm, which it is.
     """
 
     name: str
     search: Search
     fixed: Mapping[str, Value]
     compared: Mapping[str, Value] = field(default_factory=dict)
+    seed_path: tuple[int | str, ...] = ()
 
     @property
     def sampler(self) -> str:
@@ -166,6 +168,7 @@ class Study:
                         "sampler": arm.sampler,
                         "pruner": arm.pruner,
                         "fixed": dict(arm.fixed),
+                        **({"seed_path": list(arm.seed_path)} if arm.seed_path else {}),
                         **({"earlier": digest(self.earlier[arm.name])} if self.earlier else {}),
                     }
                     for arm in self.arms
