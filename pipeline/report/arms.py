@@ -25,6 +25,8 @@ def compared(findings: Findings) -> list[str]:
         )
     if len(findings.study.compared) > 1:
         told.append(_of_pairs(findings))
+    elif findings.study.search.searches > 1:
+        told += [_of_searches(findings, group) for group in findings.conclusion["arms"]]
     elif len(twins) < len(findings.arms):
         told.append(_of_arms(findings, next(iter(findings.study.compared)), twins))
     return told
@@ -63,7 +65,7 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     if abs(difference.mean) < NO_DIFFERENCE:
         degree = "the same as that of"
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
-    could = " ".join(["", *power.of_pair(findings, group, second)])
+    could = " ".join(["", *power.of_pair(findings, group, second), *_caveat(findings)])
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
         f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
@@ -71,11 +73,52 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     )
 
 
+def _caveat(findings: Findings) -> list[str]:
+    """That one search of each says little of what searches."""
+    if set(findings.study.compared) <= {"engine", "sampler", "pruner"}:
+        return ["It is of two configurations: other searches would find others ([search] searches)."]
+    return []
+
+
+def _of_searches(findings: Findings, group: Mapping[str, Any]) -> str:
+    """Which arm's searches find the better configurations, over so many searches of each."""
+    [key], searches = findings.study.compared, findings.study.search.searches
+    best, metric, second = group["best"], findings.metric, _second(group)
+    difference = Interval(**group["ahead_of"][second])
+    resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
+    is_bare = findings.conclusion["compared_over"] == "seeds"
+    inputs = "" if is_bare else f" and the validation {findings.noun}s"
+    return (
+        f"Compared by {key}, over {searches} searches of each: what a search of {best} finds has, on fresh "
+        f"seeds, a {findings.metric_name} of {score(metric, group['means'][best])}, that of {second} "
+        f"{score(metric, group['means'][second])} ({change(metric, difference)}, over searches{inputs}); "
+        f"this difference {resolved}.{_chance(group, second)}"
+    )
+
+
+def _chance(group: Mapping[str, Any], second: str) -> str:
+    """How likely one more search of the best would beat one of the second; nothing for few searches."""
+    found = group["improvement"][second]
+    if found is None:
+        return ""
+    more = f"; {found['num_runs']:,} searches of each would show that" if found["num_runs"] else ""
+    return (
+        f" One more search of {group['best']} would beat one of {second} with probability "
+        f"{found['mean']:.2f} (95 % interval {found['low']:.2f} to {found['high']:.2f}{more})."
+    )
+
+
+def _second(group: Mapping[str, Any]) -> str:
+    """Of the others the one that comes nearest."""
+    ahead: dict[str, dict[str, float]] = group["ahead_of"]
+    return min(ahead, key=lambda arm: abs(ahead[arm]["mean"]))
+
+
 def _of_pairs(findings: Findings) -> str:
     """Of two compared settings: which value of the first is best at each value of the second."""
     first, second = findings.study.compared
     told = [f"{group['at']}: {_of(findings, group['best'])}" for group in findings.conclusion["arms"]]
-    nexts = [_next(findings, group) for group in findings.conclusion["arms"]]
+    nexts = [_next(group) for group in findings.conclusion["arms"]]
     resolved = [
         group["at"]
         for group, found in zip(findings.conclusion["arms"], nexts, strict=True)
@@ -94,21 +137,27 @@ def _of(findings: Findings, arm: str) -> str:
     return setting(values[arm][next(iter(findings.study.compared))])
 
 
-def _next(findings: Findings, group: Mapping[str, Any]) -> tuple[str, Interval] | None:
+def _next(group: Mapping[str, Any]) -> tuple[str, Interval] | None:
     """The arm that comes next in a group, and by how much the best is ahead of it."""
-    arm = next((arm for arm in findings.leaders() if arm in group["ahead_of"]), None)
-    return (arm, Interval(**group["ahead_of"][arm])) if arm else None
+    if not group["ahead_of"]:
+        return None
+    arm = _second(group)
+    return arm, Interval(**group["ahead_of"][arm])
 
 
 def _pairs(findings: Findings) -> Table:
     """Of two compared settings, each pair's best candidate on fresh seeds; below, the best's lead."""
     first, second = findings.study.compared.items()
-    named = {tuple(arm.compared.values()): arm.name for arm in findings.study.arms}
+    named = {tuple(arm.compared.values()): arm.group for arm in findings.study.arms}
     leaders = findings.leaders()
+    means = {name: mean for one in findings.conclusion["arms"] for name, mean in one.get("means", {}).items()}
     rows = []
     for value in second[1]:
-        found = [leaders.get(named[one, value]) for one in first[1]]
+        groups = [named[one, value] for one in first[1]]
+        found = [leaders.get(group) for group in groups]
         cells = [score_range(findings.metric, one["val_score"]) if one else NOTHING for one in found]
+        # Of several searches their mean.
+        cells = [score(findings.metric, means.get(group)) for group in groups] if means else cells
         rows.append((setting(value), *cells, _lead(findings, str(value))))
     return [(second[0], *map(setting, first[1]), "The best before the next, 95 % interval"), *rows]
 
@@ -116,7 +165,7 @@ def _pairs(findings: Findings) -> Table:
 def _lead(findings: Findings, at: str) -> str:
     """Which arm leads at a value of the second setting, and by how much."""
     group = next((one for one in findings.conclusion["arms"] if one["at"] == at), None)
-    if group is None or (found := _next(findings, group)) is None:
+    if group is None or (found := _next(group)) is None:
         return NOTHING
     by = change(findings.metric, found[1]).replace(", 95 % interval", ",")
     return f"{_of(findings, group['best'])} before {_of(findings, found[0])}: {by}"

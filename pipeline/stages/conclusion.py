@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import statistics
 from pipeline.errors import DataError
 from pipeline.stages.answers import MEASURED, Answers, Contender
+from pipeline.stages.contests import contests
 from pipeline.stages.context import Context, Result
 from pipeline.stages.selection import LONGER, WINNER, Selection, is_whole
 from pipeline.study import DataShape, Study
@@ -237,10 +238,12 @@ def _arms(study: Study, found: Confirmed, on_val: Mapping[int, Answers]) -> list
 
     Where two settings are compared, once for each value of the second; without a confirmed arm there, not.
     """
+    if study.search.searches > 1:
+        return contests(study, found.leaders, on_val)
     told = []
-    for at, arms in study.rivals.items():
-        leaders = {arm: one for arm, one in found.leaders.items() if arm in arms}
-        if len(arms) > 1 and leaders:
+    for at, groups in study.rivals.items():
+        leaders = {arm: one for arm, one in found.leaders.items() if arm in groups}
+        if len(groups) > 1 and leaders:
             (best, first), *others = leaders.items()
             ahead_of = {arm: _ahead(first, one, on_val) for arm, one in others}
             could = {arm: _resolution(first, one, on_val) for arm, one in others}

@@ -40,7 +40,8 @@ def costs(
     study: Study, data: DataShape | None, rates: Mapping[str, float], num_workers: int = 1
 ) -> list[Cost]:
     """What each stage trains at most."""
-    repeats, top = study.confirm.repeats, study.confirm.top
+    repeats = study.confirm.repeats
+    top = study.confirm.top if study.search.searches == 1 else 1
     arms = study.arms
     plain = _model(study, Space(()), study.baseline.configuration, data)
     models = [_model(study, study.space_of(arm), arm.fixed, data) for arm in arms]

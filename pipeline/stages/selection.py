@@ -173,7 +173,8 @@ def candidates(study: Study, path: Path) -> list[Candidate]:
 
 
 def _chosen(study: Study, found: list[Candidate]) -> list[Candidate]:
-    chosen = _distinct(found)[: study.confirm.top]
+    # Of several searches each has one candidate, so that all have as many.
+    chosen = _distinct(found)[: study.confirm.top] if study.search.searches == 1 else []
     # Every arm has its say: without its best, a comparison of arms would rest on search scores alone.
     firsts = [next((one for one in found if one.arm == arm.name), None) for arm in study.arms]
     return chosen + [one for one in firsts if one is not None and one not in chosen]
@@ -234,8 +235,12 @@ def longer(study: Study) -> Mapping[str, Value] | None:
 
 
 def num_budgets(study: Study) -> int:
-    """How many parts of the budget are told of: of a list of points none, whose order says nothing."""
-    return 0 if any(arm.sampler in LISTING for arm in study.arms) else len(BUDGETS)
+    """How many parts of the budget are told of: of a list of points none, whose order says nothing.
+
+    Nor of several searches, which are themselves the repeated answer to what a budget buys.
+    """
+    is_list = any(arm.sampler in LISTING for arm in study.arms)
+    return 0 if is_list or study.search.searches > 1 else len(BUDGETS)
 
 
 def _spent(

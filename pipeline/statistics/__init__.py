@@ -1,6 +1,7 @@
 """Numbers with their uncertainty: intervals over seeds and inputs, two models, classes, resolution."""
 
 from pipeline.statistics.answers import ClassScores, McNemar, confusion, mcnemar, per_class, per_input
+from pipeline.statistics.improvement import improvement
 from pipeline.statistics.intervals import (
     Components,
     Interval,
@@ -22,6 +23,7 @@ __all__ = [
     "Resolution",
     "confusion",
     "crossed_interval",
+    "improvement",
     "interval",
     "mcnemar",
     "median_place",

@@ -132,6 +132,14 @@ class Components:
         error = _squared_error(differences)
         return cls(float(differences.mean()), 0.0, (error,), (0.0,), math.inf, (differences.size,))
 
+    @classmethod
+    def unpaired(cls, a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> Components:
+        """Of mean(a) - mean(b) over seeds alone, where nothing pairs them: Welch's."""
+        pair = (_sample(a), _sample(b))
+        errors, counts = tuple(map(_squared_error, pair)), tuple(float(one.size) for one in pair)
+        difference = float(pair[0].mean() - pair[1].mean())
+        return cls(difference, 0.0, errors, (0.0, 0.0), math.inf, counts)
+
     @property
     def variance(self) -> float:
         """Of the mean: what neither factor explains alone stands in both of them."""
@@ -149,6 +157,13 @@ class Components:
         sizes, counts = (self.inputs, *self.seeds), (self.num_inputs, *self.num_seeds)
         spread = sum(size**2 / (count - 1) for size, count in zip(sizes, counts, strict=True))
         return float(self.variance**2 / spread) if spread > 0 else math.inf
+
+    def interval(self, bounds: Bounds = "any") -> Interval:
+        """The 95 % interval of the mean."""
+        half = _quantile(self.freedom) * math.sqrt(self.variance)
+        # Without inputs there is no share of them.
+        num_inputs = int(self.num_inputs) if math.isfinite(self.num_inputs) else 0
+        return _bounded(self.mean, half, bounds, num_inputs)
 
     def at(self, num_seeds: float) -> Components:
         """What they would be with so many seeds of each model, infinitely many included."""
@@ -178,9 +193,7 @@ def crossed_interval(a: Floats, b: Floats | None = None, bounds: Bounds = "any")
     distribution of estimates of variance components. What is asked is what the multi-bootstrap of Sellam et
     al. (2022), The MultiBERTs, asks: unpaired seeds, shared inputs; it needs more than 5 seeds to be exact.
     """
-    parts = Components.of(a, b)
-    half = _quantile(parts.freedom) * math.sqrt(parts.variance)
-    return _bounded(parts.mean, half, bounds, int(parts.num_inputs))
+    return Components.of(a, b).interval(bounds)
 
 
 def shares_interval(a: float, b: float, num_inputs: int) -> Interval:

@@ -197,7 +197,7 @@ def _arms(draft: Draft) -> Iterator[Problem]:
             must, advice = "must leave each arm something to search.", "Add to [space] what it has."
             values = ", ".join(map(as_toml, arm.compared.values()))
             yield Problem(must, f"nothing for {values}", advice, where)
-    names = [arm.name for arm in arms]
+    names = [arm.name for arm in arms if not arm.seed_path]
     # Of one setting, a value that stands there twice is told as such.
     if len(draft.study.compared) > 1 and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -30,6 +30,7 @@ class Arm:
 
     Attributes:
         compared: the compared settings at this arm's values.
+        group: what all searches of these values are called; the name tells them apart.
         seed_path: put before the names under which this search draws: of several of one arm, which it is.
     """
 
@@ -37,6 +38,7 @@ class Arm:
     search: Search
     fixed: Mapping[str, Value]
     compared: Mapping[str, Value] = field(default_factory=dict)
+    group: str = ""
     seed_path: tuple[int | str, ...] = ()
 
     @property
@@ -91,10 +93,17 @@ class Study:
 
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
-        """The searches that this study makes: one per compared value, or per pair of two settings' values."""
+        """The searches that this study makes: of each compared value, or of each pair of two settings'."""
         # Of nothing there is one pair, the empty one.
         pairs = product(*self.compared.values())
-        return tuple(self._arm(dict(zip(self.compared, pair, strict=True))) for pair in pairs)
+        arms = [self._arm(dict(zip(self.compared, pair, strict=True))) for pair in pairs]
+        return tuple(one for arm in arms for one in self._searches(arm))
+
+    def _searches(self, arm: Arm) -> Iterator[Arm]:
+        """The searches of an arm; the first draws as the only one of an arm would, so that it is kept."""
+        yield arm
+        for index in range(1, self.search.searches):
+            yield replace(arm, name=f"{arm.name} #{index + 1}", seed_path=("searches", index))
 
     def _arm(self, values: Mapping[str, Value]) -> Arm:
         """The arm of those compared values; what it starts with is of its own space."""
@@ -106,15 +115,15 @@ class Study:
             starts = space.one_at_a_time(self.baseline.configuration) or []
         fixed = self.learner.settled({**self.fixed, **own}) if own else self.fixed
         name = "-".join(map(str, values.values())) or "search"
-        return Arm(name, search.model_copy(update={"start_with": starts}), fixed, values)
+        return Arm(name, search.model_copy(update={"start_with": starts}), fixed, values, name)
 
     @property
-    def rivals(self) -> dict[str, list[str]]:
-        """The names of arms that are compared: all; of two settings, by the second's value as text."""
-        found: dict[str, list[str]] = {}
+    def rivals(self) -> dict[str, dict[str, list[str]]]:
+        """What is compared, the searches of each by their group; by the second setting's value, if any."""
+        found: dict[str, dict[str, list[str]]] = {}
         for arm in self.arms:
             _, *second = arm.compared.values() or ("",)
-            found.setdefault("".join(map(str, second)), []).append(arm.name)
+            found.setdefault("".join(map(str, second)), {}).setdefault(arm.group, []).append(arm.name)
         return found
 
     def space_of(self, arm: Arm) -> Space:
@@ -164,7 +173,8 @@ class Study:
                 "arms": [
                     {
                         "name": arm.name,
-                        **arm.search.model_dump(),
+                        # How often it is repeated changes nothing in one search.
+                        **arm.search.model_dump(exclude={"searches"}),
                         "sampler": arm.sampler,
                         "pruner": arm.pruner,
                         "fixed": dict(arm.fixed),
@@ -180,8 +190,6 @@ class Study:
 
 
 Direction = Literal["maximize", "minimize"]
-
-
 # Where a data card says how many inputs each split has, and of what shape; the second: of images.
 CARD_KEYS = (("num_rows", "input_shape"), ("num_images", "image_shape"))
 

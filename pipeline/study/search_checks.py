@@ -61,6 +61,9 @@ def _counts(draft: Draft) -> Iterator[Problem]:
     """What must be no more than trials; a default that the file does not state is never too much."""
     search, confirm = draft.study.search, draft.study.confirm
     in_all = search.trials * num_arms(draft)
+    if search.searches > 1 and confirm.top > 1 and "top" in confirm.model_fields_set:
+        must = "must be 1 where arms are searched several times: the best of each search is confirmed."
+        yield Problem(must, str(confirm.top), "Drop it.", "[confirm] top")
     counts = {
         "[search] start_with": (len(search.start_with), search.trials),
         "[search] parallel": (search.parallel if "parallel" in search.model_fields_set else 1, search.trials),

@@ -204,6 +204,7 @@ class Search(Table):
 
     Attributes:
         trials: at most this many, in each arm.
+        searches: how often each arm is searched, with draws of its own: a comparison is over them.
         parallel: trials in flight, on any machine (design: the virtual clock).
         minutes: ask for no more trials after so long, in each arm.
         trial_minutes: fail a trial whose epochs take longer together.
@@ -217,6 +218,7 @@ class Search(Table):
     sampler: str | None = Field(default=None, examples=["tpe"])
     pruner: PrunerName = Field(default="none", examples=["median"])
     trials: int = Field(ge=1, le=100_000, examples=[40])
+    searches: int = Field(default=1, ge=1, le=100, examples=[5])
     parallel: int = Field(default=4, ge=1, le=1_024, examples=[4])
     minutes: float | None = Field(default=None, gt=0, examples=[30])
     trial_minutes: float | None = Field(default=None, gt=0, examples=[5])
