@@ -40,6 +40,15 @@ def test_a_pair_without_a_confirmed_candidate_has_a_dash() -> None:
     assert second[1:] == ("-", "-", "-")
 
 
+def test_the_pairs_are_drawn() -> None:
+    """A line for each value of the first setting, a mark for each of the second, with its interval."""
+    drawn = arms.figure(made(compare=PAIRS)).drawn
+    assert [(line.name, list(line.x)) for line in drawn.data] == [("none", [64, 128]), ("median", [64, 128])]
+    first = drawn.data[0]
+    assert first.y[0] - first.error_y.arrayminus[0] < first.y[0] < first.y[0] + first.error_y.array[0] < 100
+    assert arms.figure(made(compare=FIXED)) is None
+
+
 def test_changes_of_the_baseline_are_listed_alone() -> None:
     """A candidate that changes one value of the baseline is told by that value, with its gain."""
     findings = made(compare=FIXED)

@@ -26,6 +26,7 @@ TRAINED: Mapping[str, tuple[str, ...]] = {
         "stages/champion.py",
         "stages/confirm.py",
         "stages/conclusion.py",
+        "stages/contests.py",
         "records/rows.py",
         "stages/selection.py",
         "stages/weights.py",

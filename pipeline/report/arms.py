@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import plotly.graph_objects as go
+
 from pipeline.report import gains, power
+from pipeline.report.drawing import PALETTE, Figure, metric_name, scaled, style
 from pipeline.report.findings import Findings
 from pipeline.report.power import NO_DIFFERENCE
-from pipeline.report.tables import MOST_ROWS, NOTHING, RANGE, Table, change, score, score_range, setting
+from pipeline.report.tables import (
+    MOST_ROWS,
+    NOTHING,
+    RANGE,
+    Table,
+    change,
+    label,
+    score,
+    score_range,
+    setting,
+)
 from pipeline.statistics import Interval
+
+# From such a ratio of its ends on an axis counts in powers.
+WIDE = 30
 
 
 def compared(findings: Findings) -> list[str]:
@@ -160,6 +176,36 @@ def _pairs(findings: Findings) -> Table:
         cells = [score(findings.metric, means.get(group)) for group in groups] if means else cells
         rows.append((setting(value), *cells, _lead(findings, str(value))))
     return [(second[0], *map(setting, first[1]), "The best before the next, 95 % interval"), *rows]
+
+
+def figure(findings: Findings) -> Figure | None:
+    """Of two compared settings, a line for each value of the first over the values of the second."""
+    if len(findings.study.compared) < 2:
+        return None
+    (_, lines), (across, places) = findings.study.compared.items()
+    named = {tuple(arm.compared.values()): arm.group for arm in findings.study.arms}
+    leaders, drawn = findings.leaders(), go.Figure()
+    for index, value in enumerate(lines):
+        points = [(place, leaders[named[value, place]]) for place in places if named[value, place] in leaders]
+        ends = [
+            scaled(findings.metric, [one["val_score"][end] for _, one in points])
+            for end in ("low", "mean", "high")
+        ]
+        drawn.add_scatter(
+            x=[place for place, _ in points],
+            y=ends[1],
+            error_y={"array": ends[2] - ends[1], "arrayminus": ends[1] - ends[0], "thickness": 1},
+            name=label(value),
+            mode="lines+markers",
+            line_color=PALETTE[index % len(PALETTE)],
+        )
+    numbers = [place for place in places if isinstance(place, (int, float))]
+    is_wide = len(numbers) == len(places) and min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE
+    kind = "log" if is_wide else "linear" if len(numbers) == len(places) else "category"
+    x = {"title": label(across), "type": kind, "tickvals": list(places), "ticktext": [*map(setting, places)]}
+    style(drawn, 420, xaxis=x, yaxis_title=metric_name(findings))
+    caption = "A mark is the best of its search on fresh seeds, with its 95 % interval over them."
+    return Figure("pairs", f"What each {label(next(iter(findings.study.compared)))} reaches", caption, drawn)
 
 
 def _lead(findings: Findings, at: str) -> str:

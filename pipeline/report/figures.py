@@ -19,6 +19,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
 from pipeline import seeds
+from pipeline.report import arms
 from pipeline.report.drawing import GRID, INK, PALETTE, Figure, axis, metric_name, scaled, style
 from pipeline.report.findings import Findings
 from pipeline.report.tables import amount, label
@@ -229,4 +230,4 @@ def _position(trial: optuna.trial.FrozenTrial, name: str) -> float:
 
 
 # In the order of the page.
-FIGURES = (history, tuning, curves, importance, slices, confusion)
+FIGURES = (arms.figure, history, tuning, curves, importance, slices, confusion)

@@ -69,7 +69,7 @@ def html(findings: Findings) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["sha256"] = _sha256
-    figures = [draw(findings) for draw in FIGURES]
+    figures = [one for draw in FIGURES if (one := draw(findings)) is not None]
     drawn = {one.key: json.loads(one.drawn.to_json()) for one in figures if one.drawn is not None}
     names = [shorten(name) for name in findings.classes]
     return environment.get_template("page.html.j2").render(
