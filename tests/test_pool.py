@@ -16,7 +16,7 @@ from fakes import outcome
 from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop, Rules
 from pipeline.trial import Trial
-from pipeline.workers import LocalPool, VirtualTrainer
+from pipeline.workers import Pool, VirtualTrainer
 
 # Python imports a module of this name when it starts: it puts a fake where the worker looks for its program.
 SITE = '''
@@ -103,7 +103,7 @@ def opened(tmp_path):
             "weights_folder": str(tmp_path),
             **settings,
         }
-        return LocalPool(settings, places, tmp_path / "log", trial_minutes)
+        return Pool(settings, places, tmp_path / "log", trial_minutes)
 
     return opened
 
@@ -267,9 +267,9 @@ COORDINATOR = """
 import json, sys, time
 from pathlib import Path
 from test_pool import trials
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 settings, site = json.loads(sys.argv[1]), sys.argv[2]
-pool = LocalPool(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
+pool = Pool(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
 for one in trials({}, {}, {"seconds": 60}, {"seconds": 60}):
     pool.start(one, 0, 1)
 pool.result(0, 1), pool.result(1, 1)

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pipeline.engines import Assignment, open_engine
-from pipeline.files import write_text
+from pipeline.files import quiet, write_text
 from pipeline.records.fingerprint import BUDGET
 from pipeline.records.project import Project
 from pipeline.records.recorded import Task
 from pipeline.records.rows import as_csv, curve_rows, trial_columns, trial_row
 from pipeline.space import Configuration
-from pipeline.stages.context import Context, Result, open_context, open_pool, quiet, run
+from pipeline.stages.context import Context, Result, open_context, open_pool, run
 from pipeline.stages.views import deliver_owed
 from pipeline.study import Arm, DataShape, Study
 from pipeline.trial import Outcome
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 
 
 def search(project: Project, name: str) -> dict[str, Result]:
@@ -61,7 +61,7 @@ def task_of(study: Study, arm: Arm) -> Task:
     return Task("search", arm.name, tables_of(study, arm), arm.search.trials, minutes=arm.search.minutes)
 
 
-def _run(context: Context, arm: Arm, pool: LocalPool) -> Result:
+def _run(context: Context, arm: Arm, pool: Pool) -> Result:
     study, told = context.study, context.study.earlier.get(arm.name, ())
     objective, refused = study.objective, list[Configuration]()
     assignment = Assignment(
