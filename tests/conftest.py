@@ -62,7 +62,7 @@ ONE_ARM = TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"]
 )
 
 # Settings of the person who runs the tests must not reach the projects that the tests run.
-FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "KERAS_BACKEND")
+FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "STUDY_CLUSTER", "KERAS_BACKEND")
 
 
 def environment() -> dict[str, str]:
