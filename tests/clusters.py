@@ -17,13 +17,15 @@ MARK = f"STUDY_TEST_NODES={os.getpid()}"
 
 
 @pytest.fixture(scope="module")
-def three() -> Iterator:
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     """The cluster; this process and its children are given its token and its address."""
     cluster = pytest.importorskip("pipeline.workers.cluster")
     from ray.cluster_utils import Cluster
 
     before = dict(os.environ)
     os.environ |= {"RAY_AUTH_TOKEN": TOKEN, **dict([MARK.split("=")])}
+    # Where they keep what they are sent.
+    os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("nodes"))
     head = {**LOOPBACK, "include_dashboard": False, "include_log_monitor": False}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     try:

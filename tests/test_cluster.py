@@ -1,4 +1,4 @@
-"""A study on a cluster of three nodes: the bytes of one machine, whatever dies, and nothing is left behind."""
+"""A study on a cluster of three nodes: the bytes of one machine, whatever dies; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def test_a_coordinator_that_is_killed_leaves_nobody_and_is_gone_on_from(
 ) -> None:
     """Its workers end with it; the next start trains what is not recorded."""
     process = searching(project, three.address)
+    assert training()
     process.kill()
     process.communicate()
     assert wait_for(lambda: not training())
@@ -103,7 +104,8 @@ def test_a_coordinator_that_is_killed_leaves_nobody_and_is_gone_on_from(
 
 
 WRONG = {
-    "no address": ({"STUDY_CLUSTER": "nonsense"}, "'nonsense' is no HOST:PORT"),
+    "no address": ({"STUDY_CLUSTER": "nonsense"}, "Invalid address format: nonsense."),
+    "a client's address": ({"STUDY_CLUSTER": "ray://127.0.0.1:10001"}, "is no HOST:PORT"),
     "nobody there": ({"STUDY_CLUSTER": "127.0.0.1:9"}, "Connection refused"),
     "another token": ({"RAY_AUTH_TOKEN": "0bad" * 16}, "oken"),
     "no token": ({"RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": "/none"}, "token must be there"),

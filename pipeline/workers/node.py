@@ -35,6 +35,9 @@ def about(place: Mapping[str, str]) -> dict[str, str]:
     Args:
         place: the variables that a worker would have here; this process has them from now on.
     """
+    # Ray hides all accelerators from what it gives none to, as a task that only looks is.
+    if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     os.environ.update(place)
     packages = {name: version(name) for name in (*BACKENDS[backend()], *PACKAGES)}
     code = {"code of keras-study": package_code((".",))[:16]}
@@ -162,7 +165,7 @@ def _is_data(folder: Path, sha256: str) -> bool:
 def _has_sources(learner: Mapping[str, Any], sources: Mapping[str, str]) -> bool:
     try:
         return sources_of(learner) == sources
-    except PipelineError:
+    except (PipelineError, OSError):
         return False
 
 
