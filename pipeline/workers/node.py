@@ -13,6 +13,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from pipeline.training import BACKENDS, backend, machine
 from pipeline.workers.process import LocalProcess, Message
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
+# Several machines may share the folder of all that is for a while.
+WORKER = f"worker-{platform.node()}-"
 # A worker process has no use for the word that lets a process into the cluster.
 NO_TOKEN = {"RAY_AUTH_TOKEN": ""}
 
@@ -85,7 +88,7 @@ class Host:
         self._copies["model"] = base / f"model-{digest(dict(sources))[:16]}"
         found = about(self._place)
         lacks = [*self._lacking_data(), *self._lacking_model(sources)]
-        self._folder = base / f"worker-{os.getpid()}"
+        self._folder = base / f"{WORKER}{os.getpid()}"
         return {"where": platform.node(), "about": found, "lacks": lacks}
 
     def _lacking_data(self) -> list[str]:
@@ -109,9 +112,11 @@ class Host:
 
     def begin(self) -> None:
         """Start the process."""
-        for left in self._folder.parent.glob("worker-*"):
-            if not is_alive(int(left.name.removeprefix("worker-"))):
-                remove_folder(left)
+        for left in self._folder.parent.glob(f"{WORKER}*"):
+            # Several may clear away at a time.
+            with suppress(PipelineError):
+                if not is_alive(int(left.name.removeprefix(WORKER))):
+                    remove_folder(left)
         weights, settings = self._folder / "weights", self._settings
         weights.mkdir(parents=True, exist_ok=True)
         if settings.get("weights_folder"):
