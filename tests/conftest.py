@@ -72,7 +72,10 @@ def environment() -> dict[str, str]:
 
 
 # The files that take minutes, the longest first: begun last, they would leave the other processes idle.
-LONGEST = ("crash_matrix", "cluster", "own_model", "crash_limits", "pipeline", "trainers_contract", "views_away")
+LONGEST = (
+    *("crash_matrix", "cluster", "own_model", "crash_limits", "pipeline", "pools_contract"),
+    *("trainers_contract", "views_away"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
