@@ -20,7 +20,7 @@ quick: .venv/ready
 check: .venv/ready
 	scripts/check
 
-# Hours, on a quiet machine. Ray is a peer alone, so the lock does not have it.
+# Hours, on a quiet machine. Ray Tune is a peer alone, so the lock does not have what it needs.
 bench: .venv/ready
 	pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	python -m benchmarks.peers

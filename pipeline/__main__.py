@@ -19,12 +19,8 @@ from pipeline.training import surroundings
 if TYPE_CHECKING:
     from pipeline.records.project import Project
 
-ENVIRONMENT = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "KERAS_BACKEND": "tensorflow",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-}
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+ENVIRONMENT |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 EXIT_USER, EXIT_INTERRUPTED = 2, 130
 INTERRUPTED = "Interrupted. What was finished is recorded; the same command goes on from there."
 
@@ -263,6 +259,11 @@ def ui(port: int) -> None:
 
 STAGES = (check, prepare, baseline, search, confirm, report)
 TRAINING = ("baseline", "search", "confirm", "replay", "repro")
+OPTION = click.Option(["--cluster"], metavar="ADDRESS", envvar="STUDY_CLUSTER", expose_value=False)
+OPTION.help = "Train on this Ray cluster: HOST:PORT, auto (this machine's), or local (one for this run)."
+OPTION.callback = lambda _, __, address: os.environ.update(STUDY_CLUSTER=address or "")
+for each in TRAINING:
+    cli.commands[each].params.append(OPTION)
 
 
 def main() -> NoReturn:

@@ -37,6 +37,20 @@ def streams() -> tuple[IO[str], IO[str]]:
     return orders, replies
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Libraries greet on standard error, below Python's reach, whatever their settings."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def hold_data(num_bytes: int) -> None:
     """Let this process have so many bytes of data at most, or what it is held to already if that is less."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)

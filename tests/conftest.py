@@ -62,7 +62,7 @@ ONE_ARM = TINY.replace('[compare]\nengine = { choice = ["optuna", "keras_tuner"]
 )
 
 # Settings of the person who runs the tests must not reach the projects that the tests run.
-FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "KERAS_BACKEND")
+FOREIGN = ("MLFLOW_TRACKING_URI", "STUDY_OPTUNA_STORAGE", "STUDY_WORKERS", "STUDY_CLUSTER", "KERAS_BACKEND")
 
 
 def environment() -> dict[str, str]:
@@ -72,7 +72,10 @@ def environment() -> dict[str, str]:
 
 
 # The files that take minutes, the longest first: begun last, they would leave the other processes idle.
-LONGEST = ("crash_matrix", "own_model", "crash_limits", "pipeline", "trainers_contract", "views_away")
+LONGEST = (
+    *("crash_matrix", "cluster", "own_model", "crash_limits", "pipeline", "pools_contract"),
+    *("trainers_contract", "views_away"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

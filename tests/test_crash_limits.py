@@ -16,7 +16,7 @@ from fakes import DEFAULTS
 
 from benchmarks.soak.driver import Crash, End, lost_or_doubled, run
 from pipeline.trial import Trial
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +183,7 @@ def test_a_configuration_too_large_costs_itself(
     settings = {"data_folder": str(prepared / "data/tiny"), "num_classes": 10, "seed": 1, "threads": 1}
     settings |= {"trainer": "fit", "weights_folder": None, "compiled_folder": None}
     settings |= {"learner": {"kind": "networks"}}
-    with LocalPool(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as pool:
+    with Pool(settings, [{"CUDA_VISIBLE_DEVICES": "-1"}], tmp_path) as pool:
         for number, units in enumerate([20_000, 16]):
             configuration = {**DEFAULTS, "hidden_layers": 2, "hidden_units": units, "epochs": 1}
             pool.start(Trial(number, {}, configuration, 1, ("trial", number)), 0, 1)

@@ -78,10 +78,10 @@ COORDINATOR = """
 import json, sys
 from pathlib import Path
 from test_pool import trials
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 folder, site = sys.argv[1:]
 settings = {"folder": folder, "weights_folder": None, "learner": {"kind": "networks"}}
-with LocalPool(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as pool:
+with Pool(settings, [{"PYTHONPATH": site}], Path(folder) / "log") as pool:
     for one in trials({}, {"works": 5}, epochs=1):
         pool.start(one, 0, 1)
     pool.result(0, 1)

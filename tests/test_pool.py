@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,10 +12,9 @@ from pathlib import Path
 import pytest
 from fakes import outcome
 
-from pipeline.errors import StoreError
 from pipeline.search import Listed, Loop, Rules
 from pipeline.trial import Trial
-from pipeline.workers import LocalPool, VirtualTrainer
+from pipeline.workers import Pool, VirtualTrainer
 
 # Python imports a module of this name when it starts: it puts a fake where the worker looks for its program.
 SITE = '''
@@ -89,21 +87,22 @@ sys.modules["pipeline.training.framework"] = fake
 '''
 
 
+def placed(folder, num_workers):
+    """What workers with the fake program are told, and the environment of each."""
+    site = folder / "site" / "sitecustomize.py"
+    site.parent.mkdir(exist_ok=True)
+    site.write_text(SITE)
+    settings = {"folder": str(folder), "learner": {"kind": "networks"}, "weights_folder": str(folder)}
+    return settings, [{"PYTHONPATH": f"{site.parent}:{Path.cwd()}"}] * num_workers
+
+
 @pytest.fixture
 def opened(tmp_path):
     """A function that opens a pool of so many workers with the fake program."""
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
 
     def opened(num_workers=2, trial_minutes=None, **settings):
-        places = [{"PYTHONPATH": f"{tmp_path / 'site'}:{Path.cwd()}"}] * num_workers
-        settings = {
-            "folder": str(tmp_path),
-            "learner": {"kind": "networks"},
-            "weights_folder": str(tmp_path),
-            **settings,
-        }
-        return LocalPool(settings, places, tmp_path / "log", trial_minutes)
+        own, places = placed(tmp_path, num_workers)
+        return Pool({**own, **settings}, places, tmp_path / "log", trial_minutes)
 
     return opened
 
@@ -131,68 +130,6 @@ def expected(num_trials, epochs=3):
     return [[10 * number + epoch for epoch in range(1, epochs + 1)] for number in range(num_trials)]
 
 
-@pytest.mark.parametrize("num_workers", [1, 2, 3])
-def test_every_trial_is_trained_whatever_the_number_of_workers(opened, num_workers):
-    """The same curves, and the weights of each trial under its number."""
-    with opened(num_workers) as pool:
-        done = run(pool, trials(*[{}] * 7), parallel=4)
-        folder = Path(pool._settings["folder"])
-    assert scores(done) == expected(7)
-    assert [(folder / f"{number}.weights.h5").read_text() for number in range(7)] == [*"0123456"]
-    assert list(folder.glob(".*")) == []
-
-
-def test_the_order_does_not_depend_on_who_is_slow(opened):
-    """A trial that takes its time holds its result up, but not the order."""
-    seen = []
-    with opened(2) as pool:
-        run(pool, trials({"seconds": 0.05}, {}, {"seconds": 0.02}), watch=seen.append)
-    assert [(one.number, one.epoch) for one in seen] == [(n, epoch) for epoch in (1, 2, 3) for n in (0, 1, 2)]
-
-
-@pytest.mark.parametrize("num_workers", [1, 2])
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_a_trial_whose_worker_dies_is_trained_again(opened, epoch, num_workers):
-    """Once, on a new worker, with the same result; so are the others that the worker had."""
-    with opened(num_workers) as pool:
-        done = run(pool, trials({}, {"dies": [epoch]}, {}, {}))
-    assert scores(done) == expected(4)
-    assert {one.state for one in done} == {"complete"}
-
-
-@pytest.mark.parametrize("dies", [[1, 1], [3, 3], [1, 3], [3, 1]])
-def test_a_trial_that_kills_its_worker_twice_is_failed(opened, dies):
-    """Also where the second death comes in an epoch that was handed over already; the others go on."""
-    with opened(1) as pool:
-        done = run(pool, trials({}, {"dies": dies}, {}, {}))
-    assert [one.state for one in done] == ["complete", "failed", "complete", "complete"]
-    assert done[1].reason == "the training process died 2 times (exit status -9)"
-    assert [one.is_accident for one in done] == [False, True, False, False]
-    assert [len(one.curve) for one in done] == [3, max(dies) - 1, 3, 3]
-
-
-def test_a_trial_that_raises_is_failed_with_its_reason(opened):
-    """The first line of the exception; its worker lives on."""
-    with opened(1) as pool:
-        done = run(pool, trials({}, {"raises": 2}, {}))
-        assert len(list(pool.log_folder.iterdir())) == 1
-    assert (done[1].state, scores(done)[1]) == ("failed", [11])
-    # With the line of whoever wrote the model; here it is the fake's.
-    assert re.fullmatch(r"ValueError: too wide \(sitecustomize\.py, line \d+\)", done[1].reason)
-    assert scores(done)[::2] == expected(3)[::2]
-    assert not done[1].is_accident
-
-
-def test_a_late_answer_is_not_taken_for_another_trials(opened):
-    """A trial that was stopped in the middle may be started again under its number, as another."""
-    with opened(1) as pool:
-        for width in range(5):
-            [one] = trials({"width": width, "seconds": 0.01}, epochs=9)
-            pool.start(one, 0, 1)
-            assert round(10 * pool.result(0, 1).metrics["val_accuracy"]) == 10 * width + 1
-            pool.stop(0)
-
-
 def test_nothing_starts_before_there_is_something_to_train(opened):
     """A search that is all recorded starts no worker."""
     with opened() as pool:
@@ -202,14 +139,6 @@ def test_nothing_starts_before_there_is_something_to_train(opened):
         done = Loop(Listed(listed), trainer, Rules("val_accuracy", True, 2), lambda _: None).run()
         assert pool._workers == []
     assert [one.score for one in done] == [0.3, 0.3]
-
-
-def test_a_worker_that_cannot_start_says_where_to_look(opened):
-    """The message names the log, which holds the traceback."""
-    message = r"worker-0.log: a training process must start.\nReceived: exit status 1. Read the last lines"
-    with opened(1, crash=True) as pool, pytest.raises(StoreError, match=message):
-        run(pool, trials({}))
-    assert "our own mistake" in (pool.log_folder / "worker-0.log").read_text()
 
 
 def test_a_worker_that_falls_silent_while_it_starts_is_replaced(opened, monkeypatch):
@@ -267,9 +196,9 @@ COORDINATOR = """
 import json, sys, time
 from pathlib import Path
 from test_pool import trials
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 settings, site = json.loads(sys.argv[1]), sys.argv[2]
-pool = LocalPool(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
+pool = Pool(settings, [{"PYTHONPATH": site}] * 2, Path(settings["folder"]) / "log")
 for one in trials({}, {}, {"seconds": 60}, {"seconds": 60}):
     pool.start(one, 0, 1)
 pool.result(0, 1), pool.result(1, 1)

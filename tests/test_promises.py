@@ -14,6 +14,11 @@ PROMISES = {
         "test_interrupted.py::test_the_number_of_workers_changes_nothing",
         "test_surroundings.py::test_a_hostile_environment_changes_no_byte",
     ],
+    "A cluster changes nothing, and its machines may come and go.": [
+        "test_cluster.py",
+        "test_cluster_pool.py",
+        "test_pools_contract.py",
+    ],
     "A stopped search goes on as if nothing had happened.": [
         "test_crash_matrix.py::test_a_study_that_is_interrupted_ends_as_if_it_had_not_been",
         "test_crash_matrix.py::test_no_trial_is_lost_or_doubled",

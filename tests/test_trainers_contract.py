@@ -22,7 +22,7 @@ from pipeline.space import defaults
 from pipeline.study import DataShape, Split
 from pipeline.training import THREADS
 from pipeline.trial import Trial
-from pipeline.workers import LocalPool, VirtualTrainer
+from pipeline.workers import Pool, VirtualTrainer
 
 pytestmark = pytest.mark.slow
 HAS_JAX = importlib.util.find_spec("jax") is not None
@@ -111,7 +111,7 @@ class Context:
         settings |= {"compiled_folder": str(folder.parent / "compiled")}
         place = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "jax" if trainer in ON_JAX else "tensorflow"}
         place |= {"STUDY_SLOTS": str(SLOTS if trainer == "packed-jax" else 1)}
-        self.pool = LocalPool(settings, [place] * num_workers, folder)
+        self.pool = Pool(settings, [place] * num_workers, folder)
 
     def run(self, listed, parallel=4, watch=lambda _: None):
         """Outcomes by number."""

@@ -29,7 +29,7 @@ from pipeline.stages import champion
 from pipeline.stages import search as search_stage
 from pipeline.tracking.live import Live
 from pipeline.tracking.mlflow_view import MlflowView
-from pipeline.workers import LocalPool
+from pipeline.workers import Pool
 
 CRASHES = json.loads(os.environ["CRASHES"])
 passed: Counter[tuple[str, ...]] = Counter()
@@ -114,7 +114,7 @@ def watched(assignment: Any) -> Watched:
 searched: list[str] = []
 open_engine = search_stage.open_engine
 search_stage.open_engine = watched
-before(LocalPool, "_tell", ordered, after=True)
+before(Pool, "_tell", ordered, after=True)
 before(Ledger, "append", lambda ledger, *_: come_by("result", place(ledger.path.parent)))
 before(MlflowView, "_fill", lambda view, *_: come_by("tracking", view._facts.arm or view._facts.stage))
 before(Path, "replace", lambda _, target: come_by("write", Path(target).name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import workers
 from pipeline.data import load_card
 from pipeline.errors import ModelError, StudyError
 from pipeline.files import digest, held, write_json, write_text
+from pipeline.files import quiet as quiet
 from pipeline.records import fingerprint, recorded
 from pipeline.records.ledger import Ledger
 from pipeline.records.project import Project
@@ -26,7 +27,7 @@ from pipeline.tracking.live import Live
 from pipeline.tracking.store import check_addresses
 from pipeline.training import machine, program_name, unused_accelerators
 from pipeline.trial import Outcome, Trial
-from pipeline.workers import LocalPool, VirtualTrainer, WorkerPool, places
+from pipeline.workers import Pool, VirtualTrainer, WorkerPool
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def open_context(project: Project, name: str) -> Iterator[Context]:
     study = project.study(name)
     project.refuse_read_only(name)
     check_addresses(project.tracking_uri, project.optuna_url)
-    # A wrong STUDY_WORKERS is told now, not when a search has begun its record.
-    places(1)
+    # What is asked for and cannot be is told now, not when a search has begun its record.
+    workers.check()
     card = load_card(project.made(name, project.data(name), "prepare"))
     with held_alone(project, name), context_of(project, study, card) as context:
         if unused := unused_accelerators():
@@ -158,13 +159,13 @@ def run(
     watch = _Watch(task, ledger, known, context.progress)
     limit = 1 if task.repeats else min(failures.MOST, task.num_trials)
     with (
-        nullcontext(pool) if pool else open_pool(context, task, folder) as workers,
+        nullcontext(pool) if pool else open_pool(context, task, folder) as trainers,
         views.shown(context, Recorded(folder, task, facts, known, context.study.text, {})) as shown,
     ):
         watch.views = shown
         is_new = not known and not task.repeats
-        keeper = failures.Failures(watch.keep, limit, str(workers.log_folder), is_new, is_baseline)
-        trainer = VirtualTrainer(workers, context.cost, known, str(ledger.path))
+        keeper = failures.Failures(watch.keep, limit, str(trainers.log_folder), is_new, is_baseline)
+        trainer = VirtualTrainer(trainers, context.cost, known, str(ledger.path))
         loop = Loop(
             watch.asking(engine), trainer, rules, keeper.keep, context.progress.epoch, watch.is_time_up
         )
@@ -226,21 +227,7 @@ class _Seen:
         return trial
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """TensorFlow greets on standard error, below Python's reach, whatever its settings."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def open_pool(context: Context, task: Task, folder: Path) -> LocalPool:
+def open_pool(context: Context, task: Task, folder: Path) -> Pool:
     """The processes that train the task's trials; their logs go to `folder`."""
     weights = folder / "weights"
     if task.keeps_weights:
@@ -260,7 +247,8 @@ def open_pool(context: Context, task: Task, folder: Path) -> LocalPool:
         "compiled_folder": str(context.project.compiled / digest(machine())[:16]),
     }
     minutes = context.study.search.trial_minutes
-    return LocalPool(settings, places(task.num_trials, _total_cost(context, task)), folder, minutes)
+    parallel, cost = max(arm.search.parallel for arm in context.study.arms), _total_cost(context, task)
+    return workers.open_pool(settings, task.num_trials, parallel, cost, folder, minutes)
 
 
 def _total_cost(context: Context, task: Task) -> int:

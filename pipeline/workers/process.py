@@ -9,114 +9,92 @@ import resource
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.errors import StudyError
 from pipeline.training import surroundings
 from pipeline.training.surroundings import accelerators, whole_number
 
 Message = dict[str, Any]
-# A process that waits for an accelerator, or reads its data, has more of a processor than this.
-LEAST_SHARE = 0.01
-# None: the process has said its last.
-Hear = Callable[["subprocess.Popen[str]", Message | None], None]
 
 
-@dataclass
-class Worker:
-    """A worker process as its coordinator sees it.
+class Process(Protocol):
+    """A worker process as its pool needs it, on this machine or on another.
 
     Attributes:
-        heard_at: when anything was last heard of it, in seconds that its coordinator has listened.
-        starts: how often in a row a process of this place was started.
-        orders: token and epoch of what it was told to train and has not answered, the first in work.
-        slots: how many trials it trains in one call; 0 until it is ready.
-        device: what it trains on, in words.
+        is_placed: whether it has a machine; until then what it is told waits.
+        is_lost: whether its machine is gone, or the way there, so that none of its trials is to blame.
     """
 
-    process: subprocess.Popen[str]
-    listener: threading.Thread
-    heard_at: float
-    starts: int = 1
-    orders: deque[tuple[int, int]] = field(default_factory=deque)
-    slots: int = 0
-    device: str = ""
-    # Since when it does its first order, on the clock of `heard_at`.
-    busy_since: float = 0.0
-    cpu_seconds: float = 0.0
-    # Why it ends, where that is known before its exit status; and whether none of its trials is to blame.
-    last_words: str = ""
-    is_dismissed: bool = False
-
-    def is_at_work(self, cpu_seconds: float, sign_seconds: float) -> bool:
-        """Whether it does what it was told: a thread that gives signs says nothing of an epoch that hangs.
-
-        Args:
-            cpu_seconds: what it has had of the processor so far; its last sign was `sign_seconds` ago.
-        """
-        used, self.cpu_seconds = cpu_seconds - self.cpu_seconds, cpu_seconds
-        return not self.orders or not self.slots or used > LEAST_SHARE * sign_seconds
+    is_placed: bool
+    is_lost: bool
 
     def tell(self, message: Message) -> None:
         """Give it an order."""
-        _write(self.process, message)
 
-    def clear_away(self) -> None:
-        """Leave nothing of a process that is dead or dying: no zombie, no thread, no open pipe."""
-        self.process.wait()
-        self.listener.join()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None  # noqa: S101  Popen was given pipes
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+
+    def end(self) -> str:
+        """Leave nothing of a process that is dead or dying; how it ended, in words."""
+
+
+# None: the process has said its last.
+Hear = Callable[[Process, Message | None], None]
+# Starts a process: the environment that gives it a device, where its standard error goes, what it opens, and
+# who hears what it says.
+Launch = Callable[[Mapping[str, str], Path, Message, Hear], Process]
+
+
+class LocalProcess(subprocess.Popen[str]):
+    """A worker process of this machine, and the thread that listens to it."""
+
+    is_placed = True
+    is_lost = False
+
+    def __init__(self, place: Mapping[str, str], log: Path, settings: Message, hear: Hear) -> None:
+        with log.open("ab") as errors:
+            super().__init__(
+                [sys.executable, "-P", "-m", "pipeline.workers.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=surroundings.of_child({"PYTHONUNBUFFERED": "1", **place}),
+                # A Ctrl-C in the terminal is for the coordinator alone.
+                start_new_session=True,
+            )
+        self._listener = threading.Thread(target=self._listen, args=(hear,), daemon=True)
+        self._listener.start()
+        self.tell({"do": "open", **settings})
+
+    def tell(self, message: Message) -> None:
+        """Give it an order."""
+        assert self.stdin is not None  # noqa: S101  it was given pipes
+        # The listener will report a death; what was said to the dead is said again to the next.
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(json.dumps(message) + "\n")
+            self.stdin.flush()
+
+    def end(self) -> str:
+        """Leave no zombie, no thread and no open pipe; how it ended, in words."""
+        status = self.wait()
+        self._listener.join()
+        for pipe in (self.stdin, self.stdout):
+            assert pipe is not None  # noqa: S101  it was given pipes
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
+        return f"exit status {status}"
 
-
-def launch(
-    place: Mapping[str, str], log: Path, settings: Message, hear: Hear
-) -> tuple[subprocess.Popen[str], threading.Thread]:
-    """A process that opens its program, and the thread that listens to it.
-
-    Args:
-        place: the environment that gives it a device of its own.
-        log: where its standard error goes.
-        hear: takes its messages.
-    """
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.workers.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=surroundings.of_child({"PYTHONUNBUFFERED": "1", **place}),
-            # A Ctrl-C in the terminal is for the coordinator alone.
-            start_new_session=True,
-        )
-    listener = threading.Thread(target=_listen, args=(process, hear), daemon=True)
-    listener.start()
-    _write(process, {"do": "open", **settings})
-    return process, listener
-
-
-def _listen(process: subprocess.Popen[str], hear: Hear) -> None:
-    assert process.stdout is not None  # noqa: S101  Popen was given a pipe
-    for line in process.stdout:
-        # A worker that is killed may leave half a line.
-        if line.endswith("\n"):
-            hear(process, json.loads(line))
-    hear(process, None)
-
-
-def _write(process: subprocess.Popen[str], message: Message) -> None:
-    assert process.stdin is not None  # noqa: S101  Popen was given a pipe
-    # The listener will report a death; what was said to the dead is said again to the next.
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
+    def _listen(self, hear: Hear) -> None:
+        assert self.stdout is not None  # noqa: S101  it was given pipes
+        for line in self.stdout:
+            # A worker that is killed may leave half a line.
+            if line.endswith("\n"):
+                hear(self, json.loads(line))
+        hear(self, None)
 
 
 SILENCE_SECONDS = 300.0
@@ -137,13 +115,19 @@ def places(most: int, total_cost: int | None = None) -> list[Mapping[str, str]]:
         total_cost: of all trials, in multiply-adds: no more workers are started than are worth it.
     """
     words = [*accelerators()]
-    worth = most if total_cost is None else 1 + total_cost // STARTING
-    num_workers = whole_number("STUDY_WORKERS", 256) or min(len(words) or _num_cores(), worth)
+    worth = most if total_cost is None else num_worth(total_cost)
+    num_workers = whole_number("STUDY_WORKERS", 256) or min(len(words) or num_cores(), worth)
     devices = [{"CUDA_VISIBLE_DEVICES": word, **SHARED} for word in words] or [{"CUDA_VISIBLE_DEVICES": "-1"}]
     return [devices[number % len(devices)] for number in range(min(num_workers, most))]
 
 
-def _num_cores() -> int:
+def num_worth(total_cost: int) -> int:
+    """How many workers such a cost is worth, in multiply-adds: each takes a while to start."""
+    return 1 + total_cost // STARTING
+
+
+def num_cores() -> int:
+    """How many cores this process may use."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return here or 1
 
