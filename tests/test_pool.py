@@ -143,7 +143,8 @@ def test_nothing_starts_before_there_is_something_to_train(opened):
 
 def test_a_worker_that_falls_silent_while_it_starts_is_replaced(opened, monkeypatch):
     """By one that starts; no trial is blamed for it."""
-    monkeypatch.setenv("STUDY_GIVE_UP_SECONDS", "1")
+    # Longer than a worker of the fake takes to start on a busy machine.
+    monkeypatch.setenv("STUDY_GIVE_UP_SECONDS", "5")
     with opened(1) as pool:
         (Path(pool._settings["folder"]) / "silent").touch()
         done = run(pool, trials({}, {"dies": [2]}))
