@@ -74,7 +74,8 @@ def _told(detail: Any, known: Mapping[str, Hyperparameter]) -> Iterator[tuple[Lo
             below = (*loc, problem.where) if problem.where else loc
             received = problem.received or as_toml(given[problem.where] if problem.where else given)
             yield below, replace(problem, where=_place(below), received=received)
-    elif kind == "extra_forbidden" or (loc[:1] == ("compare",) and loc[-1] in HOMES):
+    # A comparison may be over searches: who looks for the key here is sent to [search].
+    elif kind == "extra_forbidden" or loc == ("compare", "searches"):
         yield loc, unknown(str(loc[-1]), _fields(loc), _place(loc), known)
     elif kind == "missing":
         yield loc, Problem("must be given.", "nothing", f"Add {_example(loc)}.", _place(loc))
