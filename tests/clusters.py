@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,7 +25,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
     before = dict(os.environ)
     os.environ |= {"RAY_AUTH_TOKEN": TOKEN, **dict([MARK.split("=")])}
-    # Where they keep what they are sent.
+    # Where they keep what they are sent; Ray's own sockets need a short path.
+    os.environ["RAY_TMPDIR"] = tempfile.gettempdir()
     os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("nodes"))
     head = {**LOOPBACK, "include_dashboard": False, "include_log_monitor": False}
     nodes = Cluster(initialize_head=True, head_node_args=head)

@@ -42,8 +42,7 @@ WHERE, SHARE = "STUDY_CLUSTER", "STUDY_GPUS_PER_WORKER"
 REACH_SECONDS, FREE_SECONDS, LOOK_SECONDS, DEAF_SECONDS = 5.0, 10.0, 60.0, 0.5
 _storing = threading.Lock()
 
-# Ray replaces a loopback address by the machine's outer one, where a cluster of this machine alone, which
-# listens on loopback, is not to be found.
+# Ray replaces a loopback address by the outer one, where a cluster that listens on loopback is not found.
 services.resolve_ip_for_localhost = lambda host: host
 
 
@@ -80,11 +79,10 @@ def open_pool(settings: Message, most: int, log_folder: Path, trial_minutes: flo
     demand = _demand()
     connect(os.environ[WHERE].strip())
     num_workers = whole_number("STUDY_WORKERS", 256) or most
-    launch = partial(RayProcess, demand)
     # Those beyond the room that is there now wait for machines that join, where Ray can see that they do.
     num_at_once = min(num_workers, max(1, _free(demand, num_workers)))
     places: list[Mapping[str, str]] = [_place()] * num_workers
-    return Pool(settings, places, log_folder, trial_minutes, launch, num_at_once)
+    return Pool(settings, places, log_folder, trial_minutes, partial(RayProcess, demand), num_at_once)
 
 
 @cache
@@ -153,7 +151,7 @@ def _check_nodes(nodes: Mapping[str, str]) -> None:
 
 def _refuse_other(name: str, found: Mapping[str, str]) -> None:
     """Raise unless a machine, of which this was found, would train as this one does."""
-    here = node.about({})
+    here = node.about(_place())
     other = [f"{what} {found.get(what)}, here {here[what]}" for what in here if found.get(what) != here[what]]
     if other:
         must = f"the machine {name} must train as this one does, or equal trials would differ."
@@ -266,8 +264,10 @@ class RayProcess:
             pass
         except RayError as error:
             self.is_lost, self._how = True, f"its machine was lost: {_words(error)}"
-        except PipelineError as error:
-            hear(self, {"said": "refused", "problem": vars(error.problems[0])})
+        except (PipelineError, OSError) as error:
+            must, advice = "what machines are sent and send must be kept here.", "Mend it, then run again."
+            known = error if isinstance(error, PipelineError) else StoreError.of(must, error, advice, WHERE)
+            hear(self, {"said": "refused", "problem": vars(known.problems[0])})
         hear(self, None)
 
     def _messages(self) -> Iterator[Message]:
