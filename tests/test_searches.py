@@ -12,12 +12,16 @@ from test_study import STUDY
 from pipeline import statistics
 from pipeline.engines import open_engine
 from pipeline.errors import StudyError
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
 from pipeline.report import Findings
 from pipeline.report.arms import compared, figure
 from pipeline.report.sentences import answers, method
 from pipeline.report.tables import candidates
 from pipeline.stages.answers import Answers, Contender
 from pipeline.stages.contests import contests
+from pipeline.stages.status import best
 
 TWO = STUDY.replace("trials = 4", "trials = 4\nsearches = 3") + (
     '[compare]\nsampler = { choice = ["tpe", "random"] }\n'
@@ -150,3 +154,16 @@ def test_one_search_of_an_engine_is_said_to_be_one() -> None:
     """What is compared then are two configurations."""
     told = answers(made())[-1]
     assert told.endswith("It is of two configurations: other searches would find others ([search] searches).")
+
+
+def test_each_search_is_found_by_its_record(project: Path) -> None:
+    """Also where its name is no folder's: `study best` tells of every search of an arm."""
+    file = project / "studies" / "tiny" / "study.toml"
+    file.write_text(file.read_text().replace("[search]", "[search]\nsearches = 2"))
+    here = Project(project)
+    for arm in here.study("tiny").arms:
+        folder = here.work("tiny") / Task("search", arm.name, {}, 1).folder_name("0123456789abcdef")
+        Ledger(folder / "record.jsonl").append(outcome(0, 0.9), 1.0)
+    names = ["optuna", "optuna #2", "keras_tuner", "keras_tuner #2"]
+    told = [line for line in best(here, "tiny") if not line.startswith(" ")]
+    assert told == [f"{name}: 1 complete trials" for name in names]

@@ -127,6 +127,10 @@ def _listing(draft: Draft) -> Iterator[Problem]:
         )
         yield Problem(must, ", ".join(endless), advice, "[space]")
         return
+    is_spent = any(arm.sampler in LISTING and not _num_points(draft.study, arm) for arm in draft.study.arms)
+    if is_spent and draft.study.space.names:
+        must = "one_at_a_time needs a value that the baseline does not have."
+        yield Problem(must, "none", "Add one, or drop the sampler.", "[space]")
     points = max((_num_points(draft.study, arm) for arm in draft.study.arms), default=0)
     if points > search.trials:
         must, advice = f"{words} of {points} points needs as many trials.", "Raise trials, or thin [space]."
