@@ -49,6 +49,16 @@ def test_two_arms_of_one_name_are_refused(tmp_path: Path) -> None:
         opened(project(tmp_path, study=text))
 
 
+def test_a_value_that_is_named_like_a_second_search_is_refused(tmp_path: Path) -> None:
+    """Of several searches of one arm the second is called its name and #2."""
+    text = STUDY.replace(
+        'norm  = { choice = ["none", "batch"] }', '[compare]\nnorm = { choice = ["a", "a #2"] }'
+    )
+    text = text.replace("[search]", "[search]\nsearches = 2")
+    with pytest.raises(StudyError, match="two arms must not have one name"):
+        opened(project(tmp_path, study=text))
+
+
 def test_keras_tuner_is_given_choices_of_one_kind(tmp_path: Path) -> None:
     """Whole numbers beside others are numbers; text beside numbers is refused, but for Optuna."""
     rates = 'rate = { choice = [0, 0.25] }\nnorm  = { choice = ["none", "batch"] }'

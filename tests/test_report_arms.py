@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from findings import FIXED, made
 
-from pipeline.report import arms, tables
+from pipeline.report import arms, gains, tables
 from pipeline.report.pages import markdown
 from pipeline.report.sentences import answers
+from pipeline.study.definition import Baseline
 
 PRUNERS, UNITS = 'pruner = { choice = ["none", "median"] }', "hidden_units = { choice = [64, 128] }"
 PAIRS = f"{FIXED}[compare]\n{PRUNERS}\n{UNITS}"
@@ -61,3 +64,16 @@ def test_changes_of_the_baseline_are_listed_alone() -> None:
     assert "Over the baseline" in text
     assert "Of 1 change of the baseline, each by itself, in validation accuracy over 5 seeds" in text
     assert "shown to help learning_rate " in text.replace("\\", "")
+
+
+def test_a_change_is_told_without_what_it_switches_off() -> None:
+    """Filters are of the cnn alone, so an mlp has not changed them; arms differ in more than one value."""
+    findings = made(compare=FIXED)
+    plain = {**findings.study.baseline.configuration, "model": "cnn"}
+    search = findings.study.search.model_copy(update={"sampler": "grid"})
+    findings = replace(findings, study=replace(findings.study, baseline=Baseline(plain), search=search))
+    object.__setattr__(findings.study.arms[0].search, "sampler", "one_at_a_time")
+    findings.conclusion["candidates"][0]["configuration"] = {**plain, "model": "mlp", "filters": 99}
+    assert "shown to help model mlp; to harm none;" in gains.changes(findings)[0]
+    compared = replace(findings, study=replace(findings.study, compared={"zoom": (0.0, 0.1)}))
+    assert gains.changes(compared) == []

@@ -12,9 +12,16 @@ from test_study import STUDY
 from pipeline import statistics
 from pipeline.engines import open_engine
 from pipeline.errors import StudyError
-from pipeline.report.sentences import answers
+from pipeline.records.ledger import Ledger
+from pipeline.records.project import Project
+from pipeline.records.recorded import Task
+from pipeline.report import Findings
+from pipeline.report.arms import compared, figure
+from pipeline.report.sentences import answers, method
+from pipeline.report.tables import candidates
 from pipeline.stages.answers import Answers, Contender
 from pipeline.stages.contests import contests
+from pipeline.stages.status import best
 
 TWO = STUDY.replace("trials = 4", "trials = 4\nsearches = 3") + (
     '[compare]\nsampler = { choice = ["tpe", "random"] }\n'
@@ -79,12 +86,20 @@ def test_a_metric_of_ones_own_is_compared_over_searches_alone() -> None:
     assert told["ahead_of"]["random"] == pytest.approx(wanted)
 
 
+def confirmed(findings: Findings, *arms: str) -> Findings:
+    """The findings with one candidate of each of these searches."""
+    one = findings.conclusion["candidates"][0]
+    findings.conclusion["candidates"] = [{**one, "arm": arm} for arm in arms]
+    return findings
+
+
 def test_the_answer_is_about_searches() -> None:
     """Means over searches, the interval, and how likely one more search would do better."""
     compare = f'{FIXED}[compare]\nengine = {{ choice = ["optuna", "keras_tuner"] }}'
     findings = made(compare=compare)
     search = findings.study.search.model_copy(update={"searches": 6})
     findings = replace(findings, study=replace(findings.study, search=search))
+    findings = confirmed(findings, *findings.arms)
     ahead = {"keras_tuner": {"mean": 0.004, "low": 0.001, "high": 0.007}}
     chance = {"mean": 0.75, "low": 0.4, "high": 1.0, "num_runs": 21}
     group = {"at": "", "best": "optuna", "means": {"optuna": 0.98, "keras_tuner": 0.976}, "ahead_of": ahead}
@@ -98,7 +113,57 @@ def test_the_answer_is_about_searches() -> None:
     )
 
 
+def test_arms_that_found_too_little_stay_open() -> None:
+    """Where all searches of an arm have failed, and where one has, nothing is ahead of anything."""
+    findings = confirmed(replace(made(), study=parse(TWO, "two")), "tpe", "tpe #2", "tpe #3")
+    one = {"at": "", "best": "tpe", "means": {"tpe": 0.98}, "ahead_of": {}, "improvement": {}}
+    for groups in ([], [one]):
+        findings.conclusion["arms"] = groups
+        assert compared(findings)[-1] == (
+            "Which sampler is better stays open: none of the confirmed candidates is of random or random #2 "
+            "or random #3."
+        )
+
+
+def test_pairs_of_searches_are_told_and_drawn_by_their_means() -> None:
+    """Over searches, not seeds; a pair without two searches that found anything stays open."""
+    text = TWO.replace("[compare]", "[compare]\nhidden_layers = { choice = [1, 2] }")
+    findings = replace(made(), study=parse(text, "two"))
+    first, second = "1-tpe", "2-tpe"
+    ahead = {second: {"mean": 0.004, "low": 0.001, "high": 0.007}}
+    group = {"at": "tpe", "best": first, "means": {first: 0.98, second: 0.976}, "ahead_of": ahead}
+    findings.conclusion["arms"] = [group]
+    assert compared(findings)[-1].endswith("is resolved at tpe (over searches and the validation images).")
+    assert [list(line.y) for line in figure(findings).drawn.data] == [[98.0], [97.6]]
+    findings.conclusion["arms"] = []
+    assert compared(findings)[-1].startswith("Which hidden_layers is better stays open at each sampler")
+
+
+def test_searches_of_one_arm_are_told_apart() -> None:
+    """Without a comparison too: each candidate names its search, and the method says how many there are."""
+    findings = made(compare=FIXED)
+    search = findings.study.search.model_copy(update={"searches": 2})
+    findings = replace(findings, study=replace(findings.study, search=search))
+    assert candidates(findings)[1][0].startswith("search, trial ")
+    told = " ".join(method(findings))
+    assert "Arms search, search #2: engine optuna" in told
+    assert "1 candidate of the searches (the best of each) and the baseline" in told
+
+
 def test_one_search_of_an_engine_is_said_to_be_one() -> None:
     """What is compared then are two configurations."""
     told = answers(made())[-1]
     assert told.endswith("It is of two configurations: other searches would find others ([search] searches).")
+
+
+def test_each_search_is_found_by_its_record(project: Path) -> None:
+    """Also where its name is no folder's: `study best` tells of every search of an arm."""
+    file = project / "studies" / "tiny" / "study.toml"
+    file.write_text(file.read_text().replace("[search]", "[search]\nsearches = 2"))
+    here = Project(project)
+    for arm in here.study("tiny").arms:
+        folder = here.work("tiny") / Task("search", arm.name, {}, 1).folder_name("0123456789abcdef")
+        Ledger(folder / "record.jsonl").append(outcome(0, 0.9), 1.0)
+    names = ["optuna", "optuna #2", "keras_tuner", "keras_tuner #2"]
+    told = [line for line in best(here, "tiny") if not line.startswith(" ")]
+    assert told == [f"{name}: 1 complete trials" for name in names]

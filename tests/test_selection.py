@@ -194,3 +194,10 @@ def test_a_search_that_found_its_best_early_needs_no_more_trials(path):
     _, found = selected(path, *rows)
     assert found.spent == dict.fromkeys(BUDGETS, found.candidates[0])
     assert [*found.beside] == [LONGER]
+
+
+def test_of_several_searches_the_best_of_all_comes_first(path):
+    """Then each search's best in the order of the study: what the search would have chosen is known."""
+    rows = [row("relu", 0, 0.5), row("relu #2", 0, 0.7), row("tanh", 0, 0.9), row("tanh #2", 1, 0.6)]
+    _, found = selected(path, *rows, top=1, searches=("trials = 9", "trials = 9\nsearches = 2"))
+    assert [one.arm for one in found.candidates] == ["tanh", "relu", "relu #2", "tanh #2"]

@@ -50,6 +50,14 @@ def test_an_end_that_the_learner_has_is_not_moved() -> None:
     assert "dropout near its lower end 0 (3 of 3), beyond which there is nothing." in told
 
 
+def test_trials_around_the_baseline_tell_nothing() -> None:
+    """Those of one_at_a_time lie where the baseline does, at an end of the space or not."""
+    findings = best_at("learning_rate", 0.0099, 0.0081, 0.0064)
+    for arm in findings.study.arms:
+        object.__setattr__(arm.search, "sampler", "one_at_a_time")
+    assert width(findings).startswith("Changes of the baseline, each by itself, do not tell")
+
+
 def test_few_trials_tell_nothing() -> None:
     """Of fewer than 10 complete trials none is said to be among the best."""
     assert width(made(compare=FIXED, num_trials=9)).startswith("6 complete trials cannot tell")

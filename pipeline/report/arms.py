@@ -26,6 +26,8 @@ from pipeline.statistics import Interval
 
 # From such a ratio of its ends on an axis counts in powers.
 WIDE = 30
+ENDS = ("low", "mean", "high")
+CAPTION = "A mark is the best of its search on fresh seeds, with its 95 % interval over them."
 
 
 def compared(findings: Findings) -> list[str]:
@@ -42,16 +44,16 @@ def compared(findings: Findings) -> list[str]:
     if len(findings.study.compared) > 1:
         told.append(_of_pairs(findings))
     elif findings.study.search.searches > 1:
-        told += [_of_searches(findings, group) for group in findings.conclusion["arms"]]
+        told.append(_of_searches(findings))
     elif len(twins) < len(findings.arms):
         told.append(_of_arms(findings, next(iter(findings.study.compared)), twins))
     return told
 
 
 def _twins(findings: Findings) -> list[str]:
-    """Arms whose trials are all equal, each configuration and each score."""
+    """Arms whose trials are all equal, each configuration and each score; of several searches the first's."""
     alike: dict[str, list[str]] = {}
-    for arm in findings.arms:
+    for arm in dict.fromkeys(one.group for one in findings.study.arms):
         alike.setdefault(findings.of_arm(arm).drop(columns="arm").to_csv(index=False), []).append(arm)
     return max((arms for arms in alike.values() if len(arms) > 1), key=len, default=[])
 
@@ -96,20 +98,30 @@ def _caveat(findings: Findings) -> list[str]:
     return []
 
 
-def _of_searches(findings: Findings, group: Mapping[str, Any]) -> str:
-    """Which arm's searches find the better configurations, over so many searches of each."""
+def _of_searches(findings: Findings) -> str:
+    """Which arm's searches find the better configurations, over so many searches of each, or why not."""
     [key], searches = findings.study.compared, findings.study.search.searches
+    leaders, groups = findings.leaders(), findings.conclusion["arms"]
+    missing = " or ".join(arm for arm in findings.arms if arm not in leaders)
+    if not groups or not groups[0]["ahead_of"]:
+        return f"Which {key} is better stays open: none of the confirmed candidates is of {missing}."
+    absent = f" No candidate of {missing} was confirmed." if missing else ""
+    [group] = groups
     best, metric, second = group["best"], findings.metric, _second(group)
     difference = Interval(**group["ahead_of"][second])
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
-    is_bare = findings.conclusion["compared_over"] == "seeds"
-    inputs = "" if is_bare else f" and the validation {findings.noun}s"
     return (
         f"Compared by {key}, over {searches} searches of each: what a search of {best} finds has, on fresh "
         f"seeds, a {findings.metric_name} of {score(metric, group['means'][best])}, that of {second} "
-        f"{score(metric, group['means'][second])} ({change(metric, difference)}, over searches{inputs}); "
-        f"this difference {resolved}.{_chance(group, second)}"
+        f"{score(metric, group['means'][second])} ({change(metric, difference)}, over "
+        f"{_over_searches(findings)}); this difference {resolved}.{_chance(group, second)}{absent}"
     )
+
+
+def _over_searches(findings: Findings) -> str:
+    """What the interval of a difference between arms that are searched several times covers."""
+    is_bare = findings.conclusion["compared_over"] == "seeds"
+    return "searches" if is_bare else f"searches and the validation {findings.noun}s"
 
 
 def _chance(group: Mapping[str, Any], second: str) -> str:
@@ -141,9 +153,13 @@ def _of_pairs(findings: Findings) -> str:
         if found and found[1].is_resolved
     ]
     where = ", ".join(resolved) if resolved else "none of them"
+    is_repeated = findings.study.search.searches > 1
+    over = f"over {_over_searches(findings)}" if is_repeated else gains.over_val(findings)
+    if not told:
+        return f"Which {first} is better stays open at each {second}: too few searches have a confirmed best."
     return (
         f"Which {first} confirmed best at each {second}, in {findings.metric_name}: {', '.join(told)}. "
-        f"The difference to the next best is resolved at {where} ({gains.over_val(findings)})."
+        f"The difference to the next best is resolved at {where} ({over})."
     )
 
 
@@ -165,8 +181,7 @@ def _pairs(findings: Findings) -> Table:
     """Of two compared settings, each pair's best candidate on fresh seeds; below, the best's lead."""
     first, second = findings.study.compared.items()
     named = {tuple(arm.compared.values()): arm.group for arm in findings.study.arms}
-    leaders = findings.leaders()
-    means = {name: mean for one in findings.conclusion["arms"] for name, mean in one.get("means", {}).items()}
+    leaders, means = findings.leaders(), _means(findings)
     rows = []
     for value in second[1]:
         groups = [named[one, value] for one in first[1]]
@@ -178,19 +193,26 @@ def _pairs(findings: Findings) -> Table:
     return [(second[0], *map(setting, first[1]), "The best before the next, 95 % interval"), *rows]
 
 
+def _means(findings: Findings) -> dict[str, float]:
+    """Of several searches of each arm, the mean of what their best have on fresh seeds."""
+    groups = findings.conclusion["arms"]
+    return {name: mean for one in groups for name, mean in one.get("means", {}).items()}
+
+
 def figure(findings: Findings) -> Figure | None:
     """Of two compared settings, a line for each value of the first over the values of the second."""
     if len(findings.study.compared) < 2:
         return None
     (_, lines), (across, places) = findings.study.compared.items()
     named = {tuple(arm.compared.values()): arm.group for arm in findings.study.arms}
-    leaders, drawn = findings.leaders(), go.Figure()
+    leaders, drawn, caption = findings.leaders(), go.Figure(), CAPTION
+    if means := _means(findings):
+        # One mark for all searches of a pair: how far others would lie from it is in the table.
+        leaders = {name: {"val_score": dict.fromkeys(ENDS, mean)} for name, mean in means.items()}
+        caption = "A mark is the mean of all searches of a pair, by the best of each on fresh seeds."
     for index, value in enumerate(lines):
         points = [(place, leaders[named[value, place]]) for place in places if named[value, place] in leaders]
-        ends = [
-            scaled(findings.metric, [one["val_score"][end] for _, one in points])
-            for end in ("low", "mean", "high")
-        ]
+        ends = [scaled(findings.metric, [one["val_score"][end] for _, one in points]) for end in ENDS]
         drawn.add_scatter(
             x=[place for place, _ in points],
             y=ends[1],
@@ -204,7 +226,6 @@ def figure(findings: Findings) -> Figure | None:
     kind = "log" if is_wide else "linear" if len(numbers) == len(places) else "category"
     x = {"title": label(across), "type": kind, "tickvals": list(places), "ticktext": [*map(setting, places)]}
     style(drawn, 420, xaxis=x, yaxis_title=metric_name(findings))
-    caption = "A mark is the best of its search on fresh seeds, with its 95 % interval over them."
     return Figure("pairs", f"What each {label(next(iter(findings.study.compared)))} reaches", caption, drawn)
 
 

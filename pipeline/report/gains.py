@@ -50,16 +50,19 @@ def parts(conclusion: Mapping[str, Any]) -> list[str]:
 
 def changes(findings: Findings) -> list[str]:
     """Where each trial changes one value of the baseline: which changes help, which harm."""
-    if any(arm.sampler != "one_at_a_time" for arm in findings.study.arms):
+    study = findings.study
+    # Arms of other compared values differ from the baseline in those too.
+    if study.compared or any(arm.sampler != "one_at_a_time" for arm in study.arms):
         return []
-    sign = 1 if findings.study.objective.is_maximized else -1
-    plain, found = findings.study.baseline.configuration, findings.conclusion["candidates"]
+    sign = 1 if study.objective.is_maximized else -1
+    plain, found = study.baseline.configuration, findings.conclusion["candidates"]
     told: dict[str, list[str]] = {"help": [], "harm": [], "neither": []}
     for one in found:
         difference = Interval(**one["over_baseline"])
         effect = "help" if sign * difference.mean > 0 else "harm"
-        names = [name for name in findings.study.space.names if one["configuration"][name] != plain[name]]
-        words = " and ".join(f"{name} {setting(one['configuration'][name])}" for name in names)
+        active = study.space.active(one["configuration"])
+        changed = [name for name, value in active.items() if value != plain[name]]
+        words = " and ".join(f"{name} {setting(active[name])}" for name in changed)
         told[effect if difference.is_resolved else "neither"].append(words)
     return [
         f"Of {amount(len(found), 'change')} of the baseline, each by itself, in {findings.metric_name} "

@@ -79,6 +79,8 @@ def method(findings: Findings) -> list[str]:
     way = "highest" if study.objective.is_maximized else "lowest"
     number = amount(len(findings.conclusion["candidates"]), "candidate")
     each = ", and the best of each arm" if study.compared else ""
+    chosen = f"search (its best distinct configurations{each}"
+    chosen = "searches (the best of each" if study.search.searches > 1 else chosen
     seeds = amount(findings.conclusion["repeats"], "fresh seed")
     longer = ", at its own epochs and at the search's" if findings.conclusion["parts"] else ""
     if "model" in study.compared:
@@ -90,7 +92,7 @@ def method(findings: Findings) -> list[str]:
         f"Trained {models} on {dataset.source}, study seed {study.seed}; "
         f"sought the {way} {findings.metric_name}.",
         *_searches(findings),
-        f"{number} of the search (its best distinct configurations{each}) and the baseline were trained "
+        f"{number} of the {chosen}) and the baseline were trained "
         f"anew on {seeds}. The winner is the candidate with the {way} mean {findings.metric_name}. "
         f"{_again(findings)}Then the test split was opened, for the winner and the baseline{longer}, alone.",
         f"Each interval of a test result is a 95 % interval over seeds and test {findings.noun}s at once: it "
@@ -133,7 +135,7 @@ def _searches(findings: Findings) -> list[str]:
     alike: dict[str, list[str]] = {}
     for arm in findings.study.arms:
         alike.setdefault(_search(arm), []).append(arm.name)
-    if not findings.study.compared:
+    if len(findings.arms) == 1:
         return [f"Search: {how}" for how in alike]
     told = [f"{'Arm' if len(arms) == 1 else 'Arms'} {', '.join(arms)}: {how}" for how, arms in alike.items()]
     rest = len(told) - MOST_ROWS

@@ -51,6 +51,7 @@ def candidates(findings: Findings) -> Table:
     metric, study = findings.metric, findings.study
     spaces = {arm.name: study.space_of(arm) for arm in study.arms}
     samplers = {arm.name: arm.sampler for arm in study.arms}
+    is_named = len(study.arms) > 1
     is_sized = all("multiply_adds" in one for one in findings.conclusion["candidates"])
     rows = []
     for one in findings.conclusion["candidates"][:MOST_CANDIDATES]:
@@ -59,7 +60,7 @@ def candidates(findings: Findings) -> Table:
             plain = study.baseline.configuration
             used = {name: value for name, value in used.items() if value != plain[name]}
         rows.append((
-            f"{one['arm']}, trial {one['number']}" if study.compared else f"trial {one['number']}",
+            f"{one['arm']}, trial {one['number']}" if is_named else f"trial {one['number']}",
             ", ".join(f"{name} {setting(value)}" for name, value in used.items()),
             score(metric, one["search_score"]),
             score_range(metric, one["val_score"]),

@@ -51,7 +51,7 @@ def sentences(findings: Findings) -> list[str]:
             f"(95 % band {_end(metric, curve.low[count - 1])} to {_end(metric, curve.high[count - 1])})"
             for count in sorted({-(-number // 2), number})
         ]
-        who = f"arm {arm.name}" if findings.study.compared else "random search"
+        who = "random search" if len(findings.study.arms) == 1 else f"arm {arm.name}"
         kind = "expected" if curve.is_mean else "median"
         told.append(f"The {kind} best {findings.metric_name} of {who} is {' and '.join(shown)}.")
     return told

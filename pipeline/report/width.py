@@ -36,7 +36,11 @@ def width(findings: Findings) -> str:
     Source: the binomial test, Conover (1999), Practical nonparametric statistics, section 3.1; Dunn (1961),
     Multiple comparisons among means.
     """
-    trials = findings.complete()
+    # Those of one_at_a_time lie at the baseline's values, wherever in the space these are.
+    drawn = [arm.name for arm in findings.study.arms if arm.sampler != "one_at_a_time"]
+    trials = findings.complete().query("arm in @drawn")
+    if not drawn:
+        return "Changes of the baseline, each by itself, do not tell whether the space is wide enough."
     if len(trials) < FEWEST_TRIALS:
         few = f"{amount(len(trials), 'complete trial')} cannot tell whether the space is wide enough"
         return f"{few}; {FEWEST_TRIALS} are needed."

@@ -18,7 +18,7 @@ from pipeline.records.recorded import Task
 from pipeline.search import Listed, Loop
 from pipeline.stages.comparison import ACCURACY_TOLERANCE, Comparison, judge
 from pipeline.stages.context import Context, open_context, open_pool
-from pipeline.stages.search import tables_of
+from pipeline.stages.search import tables_of, task_of
 from pipeline.study import Arm
 from pipeline.tracking.entry import place_of
 from pipeline.tracking.mlflow_view import mark_trials
@@ -167,10 +167,11 @@ def _records(context: Context) -> dict[str, Record]:
 
 def _record(context: Context, arm: Arm) -> Record | None:
     now = fingerprint.facts(tables_of(context.study, arm), context.card["sha256"])
-    current = f"search-{arm.name}-{fingerprint.key(now)}"
+    task = task_of(context.study, arm)
+    current = task.folder_name(fingerprint.key(now))
     folders = [path.parent for path in context.project.work(context.study.name).glob("search-*/record.jsonl")]
     # An arm's name may begin like another's.
-    folders = [folder for folder in folders if folder.name.rpartition("-")[0] == f"search-{arm.name}"]
+    folders = [folder for folder in folders if folder.name.rpartition("-")[0] == task.folder_name("")]
     folders.sort(key=lambda folder: (folder.name == current, (folder / "record.jsonl").stat().st_mtime))
     for folder in reversed(folders):
         outcomes = Ledger(folder / "record.jsonl").outcomes

@@ -173,8 +173,8 @@ def candidates(study: Study, path: Path) -> list[Candidate]:
 
 
 def _chosen(study: Study, found: list[Candidate]) -> list[Candidate]:
-    # Of several searches each has one candidate, so that all have as many.
-    chosen = _distinct(found)[: study.confirm.top] if study.search.searches == 1 else []
+    # Of several searches each has one candidate, so that all have as many; the best of all comes first.
+    chosen = _distinct(found)[: study.confirm.top if study.search.searches == 1 else 1]
     # Every arm has its say: without its best, a comparison of arms would rest on search scores alone.
     firsts = [next((one for one in found if one.arm == arm.name), None) for arm in study.arms]
     return chosen + [one for one in firsts if one is not None and one not in chosen]

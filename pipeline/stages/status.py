@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pipeline.records.ledger import Ledger
 from pipeline.records.openings import openings, sentence
 from pipeline.records.project import Project
+from pipeline.records.recorded import Task
 from pipeline.stages.progress import in_words
 from pipeline.trial import Outcome
 
@@ -55,10 +56,11 @@ def best(project: Project, name: str) -> Iterator[str]:
     study = project.study(name)
     sign = -1 if study.objective.is_maximized else 1
     for arm in study.arms:
+        known = Task("search", arm.name, {}, arm.search.trials).folder_name("")
         folders = [
             path.parent
             for path in project.work(name).glob("search-*/record.jsonl")
-            if path.parent.name.rpartition("-")[0] == f"search-{arm.name}"
+            if path.parent.name.rpartition("-")[0] == known
         ]
         if not folders:
             yield f"{arm.name}: nothing recorded yet. Run: study search {name}"

@@ -197,9 +197,10 @@ def _arms(draft: Draft) -> Iterator[Problem]:
             must, advice = "must leave each arm something to search.", "Add to [space] what it has."
             values = ", ".join(map(as_toml, arm.compared.values()))
             yield Problem(must, f"nothing for {values}", advice, where)
-    names = [arm.name for arm in arms if not arm.seed_path]
-    # Of one setting, a value that stands there twice is told as such.
-    if len(draft.study.compared) > 1 and len(set(names)) < len(names):
+    # A value that stands there twice is told as such.
+    known = dict.fromkeys((arm.name, repr(arm.compared), arm.seed_path) for arm in arms)
+    names = [name for name, *_ in known]
+    if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         yield Problem("two arms must not have one name.", twice, "Rename a compared value.", where)
 

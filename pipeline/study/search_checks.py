@@ -127,6 +127,10 @@ def _listing(draft: Draft) -> Iterator[Problem]:
         )
         yield Problem(must, ", ".join(endless), advice, "[space]")
         return
+    is_spent = any(arm.sampler in LISTING and not _num_points(draft.study, arm) for arm in draft.study.arms)
+    if is_spent and draft.study.space.names:
+        must = "one_at_a_time needs a value that the baseline does not have."
+        yield Problem(must, "none", "Add one, or drop the sampler.", "[space]")
     points = max((_num_points(draft.study, arm) for arm in draft.study.arms), default=0)
     if points > search.trials:
         must, advice = f"{words} of {points} points needs as many trials.", "Raise trials, or thin [space]."
@@ -140,4 +144,18 @@ def _num_points(study: Study, arm: Arm) -> int:
     return len(arm.search.start_with) if arm.sampler in LISTING else 0
 
 
-CHECKS = (_starts, _counts, _engines, _listing)
+def _origin(draft: Draft) -> Iterator[Problem]:
+    """What holds still where each trial changes one value of the baseline: a second change would count in."""
+    study = draft.study
+    if "one_at_a_time" not in draft.over_arms("sampler")[0]:
+        return
+    plain = study.baseline.configuration
+    free = {name: plain[name] for name in (*study.space.names, *study.compared) if name in plain}
+    held = study.learner.settled({**study.fixed, **free})
+    for name in [name for name in held if name in plain and held[name] != plain[name]]:
+        must = "must be the baseline's: one_at_a_time changes one value of it."
+        advice = f"Write {name} = {as_toml(plain[name])}, or change [baseline]."
+        yield Problem(must, as_toml(held[name]), advice, f"[fixed] {name}")
+
+
+CHECKS = (_starts, _counts, _engines, _listing, _origin)
