@@ -133,7 +133,7 @@ def _conclusion(
         "candidates": candidates,
         "baseline": _side(plain, BEFORE, names, chance),
         "winner": winner,
-        "search_best": candidates[0],
+        "search_best": {**candidates[0], "is_first": True},
         "difference": paired_interval(after, BEFORE).as_dict(),
         "resolution": _resolved(after, BEFORE),
         "parts": None,

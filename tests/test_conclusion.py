@@ -29,7 +29,8 @@ def context(metric="val_accuracy", is_maximized=True, arms=("arm",)):
         confirm=SimpleNamespace(repeats=2),
         compared={},
         arms=arms,
-        rivals={"": list(arms)},
+        rivals={"": {arm: [arm] for arm in arms}},
+        search=SimpleNamespace(searches=1),
     )
     return SimpleNamespace(study=study, card={"classes": CLASSES})
 
@@ -51,7 +52,7 @@ BASELINE = answered([0, 1, 0, 1], [0, 0, 0, 0])
 LONG = answered([0, 0, 0, 1], [0, 0, 0, 1])
 FIRST = contender(0.9, 0.8, name="b", search_score=0.95)
 OTHER = contender(0.7, 0.6, search_score=0.97, arm="other")
-FOUND = Confirmed(contender(0.5, 0.6, name="plain"), [FIRST, OTHER], FIRST, None, OTHER, {})
+FOUND = Confirmed(contender(0.5, 0.6, name="plain"), [FIRST, OTHER], FIRST, None, OTHER, True, {})
 TESTS = {"winner": WINNER, "baseline": BASELINE}
 
 

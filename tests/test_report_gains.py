@@ -8,6 +8,7 @@ import pytest
 from findings import COMPARE, FIXED, made
 
 from pipeline.report import Findings, answer, markdown, metrics
+from pipeline.report.gains import optimism
 
 HALF, QUARTER = "first-half", "first-quarter"
 
@@ -69,6 +70,15 @@ def test_optimism_is_told_of_the_searchs_own_best_and_of_the_winner() -> None:
     )
     assert metrics(findings.conclusion)["optimism"] == {"search_best": 0.01, "winner": 0.005}
     assert "it was trained once more on as many others" in text
+
+
+def test_a_search_best_that_fails_on_a_fresh_seed_is_told() -> None:
+    """What is told then is of the best of the others."""
+    findings = told()
+    findings.conclusion["search_best"]["is_first"] = False
+    assert optimism(findings).startswith(
+        "The search's own best failed on a fresh seed; the best of the others had a validation accuracy of "
+    )
 
 
 def test_one_candidate_has_one_optimism() -> None:

@@ -134,9 +134,10 @@ def test_of_equal_candidates_the_one_that_the_search_preferred_wins():
 
 
 def test_a_candidate_with_a_failed_repeat_is_left_out():
-    """However good its other repeat is; what the search alone would have chosen is then the next."""
+    """However good its other repeat is; the next stands for the search's own best, and is said to."""
     one = found(selection("ab"), (0.9, 0), (0.1, 0.2), (0.1, 0.1))
-    assert (names(one.order), names([one.search_best])) == ("b", "b")
+    assert (names(one.order), names([one.search_best]), one.is_first) == ("b", "b", False)
+    assert found(selection("ab"), (0.9, 0.9), (0.1, 0.2), (0.1, 0.1)).is_first
 
 
 @pytest.mark.parametrize("groups", [((0.9, 0), (0.8, 0)), ((0.9, 0.9), (0.8, 0), (0.9, 0))])

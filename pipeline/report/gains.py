@@ -79,8 +79,11 @@ def optimism(findings: Findings) -> str:
     """How much better the search's own best, and the winner, looked there than on fresh seeds."""
     conclusion, metric = findings.conclusion, findings.metric
     best, winner = conclusion["search_best"], conclusion["winner"]
+    who = "The search's own best"
+    if not best["is_first"]:
+        who = f"{who} failed on a fresh seed; the best of the others"
     told = (
-        f"The search's own best had a {findings.metric_name} of {score(metric, best['search_score'])} there "
+        f"{who} had a {findings.metric_name} of {score(metric, best['search_score'])} there "
         f"and has {score(metric, best['val_score']['mean'])} on fresh seeds: {_too_much(metric, best)}."
     )
     if not winner["is_retrained"]:

@@ -24,7 +24,8 @@ class Confirmed:
         order: the candidates by their mean score, best first; the first has won.
         winner: the first; of several on its second set of seeds, which had no part in choosing it.
         longer: the baseline at the search's epochs, where these are others and winner and baseline one model.
-        search_best: what the search alone would have chosen.
+        search_best: what the search alone would have chosen, of what has trained on every fresh seed.
+        is_first: whether nothing that failed there was before it.
         budgets: what a part of the budget would have chosen, by the part.
     """
 
@@ -33,6 +34,7 @@ class Confirmed:
     winner: Contender
     longer: Contender | None
     search_best: Contender
+    is_first: bool
     budgets: Mapping[str, Contender]
 
     @property
@@ -105,7 +107,8 @@ def confirmed(selection: Selection, result: Result, baseline: Contender, path: P
         winner,
         longer if is_alike else None,
         as_searched[0],
-        {part: known[one.key] for part, one in selection.spent.items() if one.key in known},
+        0 in whole,
+        {part: known[one.key] for part, one in selection.spent.items() if 0 in whole and one.key in known},
     )
 
 
@@ -144,7 +147,7 @@ def conclude(
             "is_retrained": found.is_retrained,
             "trials": [one.trial.number for one in found.winner.outcomes],
         },
-        "search_best": _of_val(found.search_best, is_maximized),
+        "search_best": {**_of_val(found.search_best, is_maximized), "is_first": found.is_first},
         "difference": winner.gain(plain, "accuracy").as_dict(),
         "resolution": winner.resolution(plain, "accuracy").as_dict(),
         "parts": _parts(found, on_test),
