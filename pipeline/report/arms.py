@@ -83,12 +83,23 @@ def _contest(findings: Findings, leaders: Mapping[str, Mapping[str, Any]]) -> st
     if abs(difference.mean) < NO_DIFFERENCE:
         degree = "the same as that of"
     resolved = "is resolved" if difference.is_resolved else "is not resolved: the two cannot be told apart"
-    could = " ".join(["", *power.of_pair(findings, group, second), *_caveat(findings)])
+    caveat = " ".join(["", *_caveat(findings)])
     return (
         f"the best candidate of {first} confirmed {degree} {second}: {findings.metric_name} {means[0]} "
         f"against {means[1]} ({change(metric, difference)}, {gains.over_val(findings)}); "
-        f"this difference {resolved}.{could}"
+        f"this difference {resolved}.{caveat}"
     )
+
+
+def could(findings: Findings) -> list[str]:
+    """What the comparison of the best arm with the next could resolve, of one search each."""
+    leaders = list(findings.leaders())
+    if len(findings.study.compared) != 1 or findings.study.search.searches > 1 or len(leaders) < 2:
+        return []
+    [group] = findings.conclusion["arms"]
+    return [
+        f"Between {leaders[0]} and {leaders[1]}, {one}" for one in power.of_pair(findings, group, leaders[1])
+    ]
 
 
 def _caveat(findings: Findings) -> list[str]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import arms, gains, sentences, tables, tuning, width
+from pipeline.report import arms, gains, power, sentences, tables, tuning, width
 from pipeline.report.figures import FIGURES
 from pipeline.report.findings import Findings
 from pipeline.report.tables import printable, shorten
@@ -27,7 +27,7 @@ COLORS = (3, 4)
 
 
 def markdown(findings: Findings) -> str:
-    """The report as text of less than 130 lines, however large the study is."""
+    """The report as text of less than 140 lines, however large the study is."""
     conclusion = findings.conclusion
     blocks = [
         f"# {_escaped(findings.study.name)}",
@@ -35,6 +35,7 @@ def markdown(findings: Findings) -> str:
         f"**Answer.** {_escaped(sentences.answer(findings))}",
         "## Baseline and winner",
         _table(tables.versus(findings)),
+        *map(_escaped, power.resolved(findings)),
         _escaped(gains.mcnemar(findings)),
         _escaped(gains.optimism(findings)),
         _escaped(gains.registered(findings)),
@@ -42,6 +43,7 @@ def markdown(findings: Findings) -> str:
         _table(tables.settings(findings)),
         "## Search",
         _table(arms.table(findings)),
+        *map(_escaped, arms.could(findings)),
         *map(_escaped, sentences.failures(findings)),
         *map(_escaped, gains.budget(findings)),
         _table(tables.candidates(findings)),
@@ -76,6 +78,7 @@ def html(findings: Findings) -> str:
         findings=findings,
         arms=arms,
         gains=gains,
+        power=power,
         sentences=sentences,
         tables=tables,
         of_search=[*tuning.sentences(findings), width.width(findings)],

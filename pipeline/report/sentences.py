@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report import arms, gains, power
+from pipeline.report import arms, gains
 from pipeline.report.findings import Findings
 from pipeline.report.tables import MOST_ROWS, amount
 from pipeline.study import Arm
@@ -20,10 +20,9 @@ def answer(findings: Findings) -> str:
 
 
 def answers(findings: Findings) -> list[str]:
-    """What tuning bought, what could be told, what longer training bought; then which arm did better."""
+    """What tuning bought, and what longer training; then which of the compared arms did better."""
     return [
         gains.bought(findings),
-        *power.resolved(findings),
         *gains.parts(findings.conclusion),
         *gains.changes(findings),
         *arms.compared(findings),
