@@ -177,7 +177,10 @@ def test_an_mlflow_database_cut_anywhere_is_not_written_to(tmp_path: Path) -> No
 def test_weights_cut_anywhere_are_refused(tmp_path: Path) -> None:
     """The winner is never measured with a part of its weights; the folder to remove is named."""
     from pipeline.learners.networks import NETWORKS
+    from pipeline.training.framework import set_up
 
+    # Once a model is made, TensorFlow's threads cannot be set any more.
+    set_up(1)
     configuration, path = STUDY.baseline.configuration, tmp_path / "confirm-1/weights/0.weights.h5"
     path.parent.mkdir(parents=True)
     made = NETWORKS.build(configuration, (8, 8, 1), 10, lambda _: 1)
